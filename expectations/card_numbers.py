@@ -1,0 +1,187 @@
+"""Card numbers: what one looks like, how it is tokenised, and how text is freed of it.
+
+A card number (PAN) is a run of digits that starts in an issuer range, has a length that this network uses,
+and passes the Luhn check (ISO/IEC 7812-1).
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from expectations.errors import SettingsError
+from expectations.settings import Settings
+
+MIN_DIGITS, MAX_DIGITS = 12, 19
+
+# Issuer ranges as (network, first prefix, last prefix, lengths), from ISO/IEC 7812 and the networks' rules.
+_ISSUER_RANGES: tuple[tuple[str, str, str, frozenset[int]], ...] = (
+    ("visa", "4", "4", frozenset({13, 16, 19})),
+    ("mastercard", "51", "55", frozenset({16})),
+    ("mastercard", "2221", "2720", frozenset({16})),
+    ("mir", "2200", "2204", frozenset({16, 17, 18, 19})),
+    ("amex", "34", "34", frozenset({15})),
+    ("amex", "37", "37", frozenset({15})),
+    ("diners", "300", "305", frozenset({14, 16, 17, 18, 19})),
+    ("diners", "36", "36", frozenset({14, 15, 16, 17, 18, 19})),
+    ("diners", "38", "39", frozenset({14, 16, 17, 18, 19})),
+    ("jcb", "3528", "3589", frozenset({16, 17, 18, 19})),
+    ("discover", "6011", "6011", frozenset({16, 17, 18, 19})),
+    ("discover", "644", "659", frozenset({16, 17, 18, 19})),
+    ("unionpay", "62", "62", frozenset({16, 17, 18, 19})),
+    ("rupay", "60", "60", frozenset({16})),
+    ("rupay", "81", "82", frozenset({16})),
+    ("maestro", "5018", "5018", frozenset(range(12, 20))),
+    ("maestro", "5020", "5020", frozenset(range(12, 20))),
+    ("maestro", "5038", "5038", frozenset(range(12, 20))),
+    ("maestro", "5893", "5893", frozenset(range(12, 20))),
+    ("maestro", "6304", "6304", frozenset(range(12, 20))),
+    ("maestro", "6759", "6763", frozenset(range(12, 20))),
+)
+
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+
+# A run of digits as a card number is written: together, or in groups with one kind of separator.
+# Not inside a longer run, and not the digits after a decimal point.
+_CANDIDATE = re.compile(
+    rb"(?<![0-9])(?<![0-9]\.)(?:[0-9]{12,19}(?![0-9])"
+    rb"|(?<![0-9A-Za-z-])[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{1,4}(?:\1[0-9]{1,3})?(?![0-9A-Za-z]|-[0-9A-Za-z])"
+    rb"|(?<![0-9A-Za-z-])[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5}(?![0-9A-Za-z]|-[0-9A-Za-z]))"
+)
+_WORD = re.compile(rb"[0-9A-Za-z]")
+_HEX_WORD = re.compile(rb"[0-9a-f]{24,}|[0-9A-F]{24,}")
+_LONG_DIGITS = re.compile(r"\d(?:[ -]?\d){11,}")
+
+
+class CardNumberMatch(NamedTuple):
+    """Where a card number stands in a text. It never holds the number itself."""
+
+    start: int
+    end: int
+    network: str
+
+
+def luhn_valid(digits: str) -> bool:
+    """Whether the last digit is the Luhn check digit of the others."""
+    total = sum(int(d) for d in digits[-1::-2]) + sum(_DOUBLED[int(d)] for d in digits[-2::-2])
+    return total % 10 == 0
+
+
+def network_of(digits: str) -> str | None:
+    """The network in whose issuer range and lengths the digits fall, or None."""
+    for network, first, last, lengths in _ISSUER_RANGES:
+        if len(digits) in lengths and first <= digits[: len(first)] <= last:
+            return network
+    return None
+
+
+def find_card_numbers(text: bytes) -> Iterator[CardNumberMatch]:
+    """Every card number in `text`, in order. Digits inside a long hexadecimal word (a hash) do not count."""
+    for start, end in _digit_runs(text):
+        # Two bytes more let the pattern see what follows the run.
+        for match in _CANDIDATE.finditer(text, start, min(end + 2, len(text))):
+            digits = match.group().replace(b" ", b"").replace(b"-", b"").decode()
+            network = network_of(digits)
+            if network and luhn_valid(digits) and not _inside_hash(text, match.start(), match.end()):
+                yield CardNumberMatch(match.start(), match.end(), network)
+
+
+def _digit_runs(text: bytes) -> list[tuple[int, int]]:
+    """Where twelve or more digits follow each other with at most one blank or hyphen between two of them."""
+    octets = np.frombuffer(text, np.uint8)
+    is_digit = (octets - np.uint8(48)) < 10
+    digits = np.flatnonzero(is_digit)
+    if len(digits) < MIN_DIGITS:
+        return []
+    gaps = np.diff(digits)
+    between = octets[digits[:-1] + 1]
+    is_joined = (gaps == 1) | ((gaps == 2) & ((between == 32) | (between == 45)))
+    breaks = np.flatnonzero(~is_joined)
+    first = np.concatenate([[0], breaks + 1])
+    last = np.concatenate([breaks, [len(digits) - 1]])
+    is_long = last - first >= MIN_DIGITS - 1
+    return list(zip(digits[first[is_long]].tolist(), (digits[last[is_long]] + 1).tolist(), strict=True))
+
+
+def _inside_hash(text: bytes, start: int, end: int) -> bool:
+    while start > 0 and _WORD.match(text, start - 1):
+        start -= 1
+    while end < len(text) and _WORD.match(text, end):
+        end += 1
+    return _HEX_WORD.fullmatch(text, start, end) is not None
+
+
+class Tokeniser:
+    """Turns card numbers into tokens: the same number and key give the same token, and there is no way back."""
+
+    def __init__(self, key: bytes):
+        if len(key) < 32:
+            raise SettingsError("the token key is shorter than 32 bytes", remedy="make one with `tollgate keygen`")
+        self._key = key
+        self.token = lru_cache(maxsize=200_000)(self._token)
+
+    def _token(self, digits: str) -> str:
+        digest = hmac.digest(self._key, digits.encode(), hashlib.sha256)
+        return "tok_" + base64.b32encode(digest[:20]).decode()
+
+    def redact(self, text: str) -> str:
+        """`text` with a token in the place of every card number."""
+        raw = text.encode()
+        parts, position = [], 0
+        for match in find_card_numbers(raw):
+            digits = raw[match.start : match.end].replace(b" ", b"").replace(b"-", b"").decode()
+            parts += [raw[position : match.start].decode(), self.token(digits)]
+            position = match.end
+        return "".join([*parts, raw[position:].decode()])
+
+
+def mask_long_numbers(text: str) -> str:
+    """`text` with every run of 12 or more digits masked, card number or not: for what is shown of a bad entry."""
+    return _LONG_DIGITS.sub(lambda match: f"<{sum(c.isdigit() for c in match.group())} digits>", text)
+
+
+def fingerprint(content: bytes) -> str:
+    """SHA-256 in base32, so that it can never look like a card number."""
+    return base64.b32encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+
+
+TokeniserFactory = Callable[[], Tokeniser]
+"""Makes the tokeniser when the first card number is met: a source without any needs no key."""
+
+
+def load_tokeniser(settings: Settings) -> Tokeniser:
+    """The tokeniser under the configured key.
+
+    Raises:
+        SettingsError: there is no key, or its file can be read by others.
+    """
+    if settings.token_key is not None:
+        return Tokeniser(settings.token_key.get_secret_value().encode())
+    path = settings.token_key_file
+    if not path.exists():
+        raise SettingsError(
+            "card numbers need a token key and there is none",
+            where=path,
+            remedy="set TOLLGATE_TOKEN_KEY or TOLLGATE_TOKEN_KEY_FILE, or make one with `tollgate keygen`",
+        )
+    if path.stat().st_mode & 0o077:
+        raise SettingsError("the token key can be read by others", where=path, remedy="chmod 600")
+    return Tokeniser(path.read_bytes().strip())
+
+
+def make_token_key(path: Path) -> bool:
+    """Writes a new random key to `path` with mode 0600 unless one is there; tells whether it did."""
+    if path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(base64.b32encode(secrets.token_bytes(40)) + b"\n")
+    return True

@@ -1,0 +1,97 @@
+"""Delta tables without a JVM: exactly-once appends at a position of the source, and reads."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from expectations.schema import TableSchema
+
+_CONFIGURATION = {
+    "delta.enableChangeDataFeed": "true",
+    "delta.checkpointInterval": "100",
+    "delta.logRetentionDuration": "interval 2 days",
+    "delta.deletedFileRetentionDuration": "interval 1 day",
+}
+
+
+def open_table(path: Path) -> DeltaTable | None:
+    """The table at its latest version, or None where there is none."""
+    return DeltaTable(path) if DeltaTable.is_deltatable(str(path)) else None
+
+
+def ensure_table(path: Path, schema: TableSchema, notes: Mapping[str, Mapping[str, str]] | None = None) -> DeltaTable:
+    """The table, created empty where there is none; `notes` go into the metadata of the columns that they name."""
+    found = open_table(path)
+    if found is not None:
+        return found
+    columns = schema.arrow()
+    for column, note in (notes or {}).items():
+        at = columns.get_field_index(column)
+        columns = columns.set(at, columns.field(at).with_metadata(columns.field(at).metadata | dict(note)))
+    return DeltaTable.create(
+        str(path),
+        schema=columns,
+        mode="ignore",
+        name=schema.name,
+        description=schema.description,
+        partition_by=list(schema.partition_by) or None,
+        configuration=_CONFIGURATION,
+    )
+
+
+def position(table: DeltaTable | None, app: str) -> int:
+    """How far `app` has written into the table, as an exclusive position of its source; 0 at first."""
+    version = table.transaction_version(app) if table is not None else None
+    return version or 0
+
+
+def exactly_once(app: str, position: int) -> CommitProperties:
+    """Commit properties that record the position; a second commit with the same one fails."""
+    return CommitProperties(app_transactions=[Transaction(app, position)])
+
+
+def append_once(path: Path, schema: TableSchema, rows: pa.Table, app: str, upto: int) -> bool:
+    """Appends rows that bring `app` to the exclusive position `upto`; does nothing where it is there already.
+
+    The rows must all lie at or after the position where the app stands, and before `upto`.
+
+    Raises:
+        deltalake.exceptions.CommitFailedError: another writer came first.
+    """
+    table = ensure_table(path, schema)
+    if position(table, app) >= upto:
+        return False
+    write_deltalake(
+        table, rows.cast(schema.arrow()), mode="append", commit_properties=exactly_once(app, upto)
+    )
+    return True
+
+
+@cache
+def _delta_extension() -> str:
+    root = resources.files("duckdb_extension_delta")
+    return str(root / "extensions" / f"v{duckdb.__version__}" / "delta.duckdb_extension")
+
+
+def connect(views: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with a view on each of the given Delta tables; touches no network and no home folder."""
+    connection = duckdb.connect()
+    connection.execute(f"LOAD '{_delta_extension()}'")
+    for name, path in views.items():
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM delta_scan('{path}')")
+    return connection
+
+
+def read_rows(path: Path, schema: TableSchema, order_by: Sequence[str] = ()) -> pa.Table:
+    """The whole of a small table, sorted; with its columns but no rows where it does not exist yet."""
+    if open_table(path) is None:
+        return schema.arrow().empty_table()
+    order = f" ORDER BY {', '.join(order_by)}" if order_by else ""
+    with connect({"rows_of_table": path}) as connection:
+        found = connection.execute(f"SELECT * FROM rows_of_table{order}").to_arrow_table()
+    return found.select(schema.columns).cast(schema.arrow())

@@ -1,0 +1,67 @@
+"""The landing zone: how chunk files are named, written, listed and read back."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from expectations.files import replacing
+from expectations.payments import PAYMENT
+
+_NAME = re.compile(r"chunk_(?P<source>.+)_(?P<first>\d+)_(?P<last>\d+)\.csv")
+
+
+@dataclass(frozen=True, order=True)
+class Chunk:
+    """A chunk file: entries `first` to `last` (both included, from 0) of a source log."""
+
+    first: int
+    last: int
+    source: str
+
+    @property
+    def name(self) -> str:
+        return f"chunk_{self.source}_{self.first:012d}_{self.last:012d}.csv"
+
+    @property
+    def entries(self) -> int:
+        """How many entries of the log it covers; the quarantined ones are not in the file."""
+        return self.last - self.first + 1
+
+    def cell(self, chunk_size: int) -> int:
+        """The cell of the pattern grid in which it lies. A chunk never crosses a grid line."""
+        return self.first // chunk_size
+
+
+def list_chunks(folder: Path) -> list[Chunk]:
+    """The chunk files in a folder, in the log's order."""
+    if not folder.exists():
+        return []
+    found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return sorted(Chunk(int(m["first"]), int(m["last"]), m["source"]) for m in found if m)
+
+
+def write_chunk(folder: Path, chunk: Chunk, rows: pa.Table) -> Path:
+    """Writes a chunk file with the canonical columns; it appears whole or not at all."""
+    path = folder / chunk.name
+    with replacing(path) as file:
+        pacsv.write_csv(rows, file)
+    return path
+
+
+def read_chunk(path: Path) -> pa.Table:
+    """The rows of a chunk file, with the canonical types."""
+    schema = PAYMENT.arrow()
+    table = pacsv.read_csv(
+        path,
+        parse_options=pacsv.ParseOptions(newlines_in_values=True),
+        convert_options=pacsv.ConvertOptions(
+            column_types={field.name: field.type for field in schema},
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    return table.cast(schema)

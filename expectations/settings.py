@@ -1,0 +1,54 @@
+"""Settings: one place, from the environment (prefix TOLLGATE_) or a `.env` file."""
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from expectations import thresholds
+from expectations.clock import Clock, frozen_clock, system_clock
+from expectations.errors import SettingsError
+
+HOME = Path(".tollgate")
+"""Where everything that Tollgate writes lives by default, below the working directory. Git-ignored."""
+
+
+class Settings(BaseSettings):
+    """What differs from one place to another. Nothing here is read while definitions load."""
+
+    model_config = SettingsConfigDict(env_prefix="TOLLGATE_", env_file=".env", extra="ignore")
+
+    lake: Path = Field(HOME / "lake", description="Root of the lake.")
+    log: Path = Field(HOME / "source" / "company.csv", description="The transaction log.")
+    chunk_size: int = Field(thresholds.CHUNK_SIZE_ROWS, gt=0, le=1_000_000, description="Rows per grid cell.")
+    token_key: SecretStr | None = Field(None, description="Key of the card tokens, 32 bytes or more.")
+    token_key_file: Path = Field(HOME / "token.key", description="File that holds the key.")
+    banksim_day_zero: datetime = Field(
+        datetime.fromisoformat("2026-01-01T00:00:00+00:00"), description="The day that BankSim's step 0 stands for."
+    )
+    frozen_clock: datetime | None = Field(None, description="Replays: the instant that every clock shows.")
+    spark_master: str = Field("local[2]", description="Spark master URL.")
+    detector_buckets: int = Field(4, gt=0, description="Parallelism of the detector's state; fixed per lake.")
+    detector_idle_seconds: float = Field(900, description="A streaming run with nothing to do ends after this.")
+    detector_max_life_seconds: float = Field(6 * 3600, description="A streaming run ends at this age.")
+    notify_urls: list[str] = Field([], description="Where alerts go: Apprise URLs (webhooks, e-mail, chat).")
+    fault_point: str | None = Field(None, description="Fault tests: the commit point at which to die.")
+
+    @property
+    def clock(self) -> Clock:
+        return frozen_clock(self.frozen_clock) if self.frozen_clock else system_clock
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: a value does not parse; names the variable.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "TOLLGATE_" + ".".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg']}", remedy="correct the variable") from error

@@ -1,0 +1,1 @@
+"""Adapters: one small file per foreign format, each mapping it to the canonical payment event."""

@@ -1,0 +1,261 @@
+"""Parsers of source columns: text in, one typed canonical column out, with a mask of what does not parse."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.card_numbers import MAX_DIGITS, MIN_DIGITS, TokeniserFactory
+from expectations.currencies import FIXED_POINT_DECIMALS, FIXED_POINT_SCALE, minor_unit_exponents
+
+
+class Reason(StrEnum):
+    """Why an entry cannot become a payment event."""
+
+    UNTERMINATED_QUOTE = "unterminated_quote"
+    BAD_ENCODING = "bad_encoding"
+    WRONG_FIELD_COUNT = "wrong_field_count"
+    MALFORMED_RECORD = "malformed_record"
+    MISSING_VALUE = "missing_value"
+    BAD_NUMBER = "bad_number"
+    BAD_INSTANT = "bad_instant"
+    BAD_BOOLEAN = "bad_boolean"
+    BAD_CARD_NUMBER = "bad_card_number"
+    UNKNOWN_CURRENCY = "unknown_currency"
+    OUT_OF_RANGE = "out_of_range"
+    NOT_ALLOWED = "not_allowed"
+
+
+@dataclass(frozen=True)
+class RawBlock:
+    """Consecutive entries of a source, as text.
+
+    Attributes:
+        table: one string column per source column; empty values are null.
+        entries: int64, each row's entry number in the log.
+        make_tokeniser: called once a card number is met.
+        day_zero: what a source that counts days counts from.
+        source: name of the log.
+    """
+
+    table: pa.Table
+    entries: np.ndarray
+    make_tokeniser: TokeniserFactory
+    day_zero: datetime
+    source: str
+    _cards: dict[str, tuple[pa.Array, np.ndarray]] = field(default_factory=dict)
+
+    def text(self, column: str) -> pa.Array:
+        """A source column; all null where the source lacks it."""
+        if column not in self.table.column_names:
+            return pa.nulls(len(self.table), pa.string())
+        return self.table.column(column).combine_chunks()
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A canonical column; where `is_bad` the text was there but did not parse, and the value is null."""
+
+    values: pa.Array
+    is_bad: np.ndarray | None = None
+    reason: Reason | None = None
+    rule: str = ""
+    source_column: str | None = None
+
+
+Parser = Callable[[RawBlock], Parsed]
+
+
+def text(column: str, unknown: str | None = None) -> Parser:
+    """The text as it is; null where it equals `unknown`."""
+
+    def parse(block: RawBlock) -> Parsed:
+        values = block.text(column)
+        if unknown is not None:
+            values = pc.if_else(pc.equal(values, unknown), pa.scalar(None, pa.string()), values)
+        return Parsed(values, source_column=column)
+
+    return parse
+
+
+def constant(value: str) -> Parser:
+    """The same text in every row."""
+    return lambda block: Parsed(pa.repeat(pa.scalar(value, pa.string()), len(block.table)))
+
+
+def entry_id(prefix: str) -> Parser:
+    """An identifier for sources without one: the entry's position, which never changes."""
+    return lambda block: Parsed(pa.array([f"{prefix}-{number}" for number in block.entries.tolist()], pa.string()))
+
+
+def integer(column: str, kind: pa.DataType) -> Parser:
+    """Whole numbers of at most nine digits."""
+
+    def parse(block: RawBlock) -> Parsed:
+        values, is_bad = _where_matching(block.text(column), r"^-?[0-9]{1,9}$")
+        wide = pc.cast(values, pa.int64())
+        limit = 2 ** (kind.bit_width - 1)
+        overflows = _mask(pc.or_(pc.less(wide, -limit), pc.greater_equal(wide, limit)))
+        if overflows.any():
+            wide, is_bad = pc.if_else(pa.array(overflows), None, wide), is_bad | overflows
+        return Parsed(pc.cast(wide, kind), is_bad, Reason.BAD_NUMBER, f"{kind} whole number", column)
+
+    return parse
+
+
+def number(column: str) -> Parser:
+    """Binary floating point, for measures that are no money: scores and coordinates."""
+
+    def parse(block: RawBlock) -> Parsed:
+        values, is_bad = _where_matching(
+            block.text(column), r"^-?([0-9]{1,9}(\.[0-9]{0,18})?|\.[0-9]{1,18})([eE]-?[0-9]{1,2})?$"
+        )
+        return Parsed(pc.cast(values, pa.float64()), is_bad, Reason.BAD_NUMBER, "decimal number", column)
+
+    return parse
+
+
+def boolean(column: str) -> Parser:
+    """true/false or 1/0, in any case."""
+
+    def parse(block: RawBlock) -> Parsed:
+        values = block.text(column)
+        lowered = pc.utf8_lower(values)
+        is_true = pc.is_in(lowered, value_set=pa.array(["true", "1"]))
+        is_known = pc.is_in(lowered, value_set=pa.array(["true", "1", "false", "0"]))
+        is_bad = _mask(pc.and_(pc.invert(is_known), pc.is_valid(values)))
+        return Parsed(pc.if_else(is_known, is_true, None), is_bad, Reason.BAD_BOOLEAN, "true or false", column)
+
+    return parse
+
+
+def instant(column: str) -> Parser:
+    """ISO 8601; without an offset it is UTC. Finer than microseconds is cut off."""
+    kind = pa.timestamp("us", tz="UTC")
+
+    def parse(block: RawBlock) -> Parsed:
+        values, is_bad = _where_matching(block.text(column), r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?$")
+        try:
+            parsed = pc.cast(values, kind)
+        except pa.ArrowInvalid:
+            moments = pd.to_datetime(values.to_pandas(), format="ISO8601", utc=True, errors="coerce")
+            parsed = pa.array(moments.dt.floor("us"), type=kind, from_pandas=True)
+            is_bad = is_bad | _mask(pc.and_(pc.is_null(parsed), pc.is_valid(values)))
+        return Parsed(parsed, is_bad, Reason.BAD_INSTANT, "ISO 8601 instant", column)
+
+    return parse
+
+
+def day_number(column: str) -> Parser:
+    """Days since the configured day zero, as the instant at which that day begins."""
+
+    def parse(block: RawBlock) -> Parsed:
+        values, is_bad = _where_matching(block.text(column), r"^[0-9]{1,5}$")
+        days = pc.cast(values, pa.int64())
+        microseconds = pc.multiply(days, timedelta(days=1) // timedelta(microseconds=1))
+        zero = int(block.day_zero.timestamp()) * 1_000_000
+        moments = pc.cast(pc.add(microseconds, zero), pa.timestamp("us", tz="UTC"))
+        return Parsed(moments, is_bad, Reason.BAD_INSTANT, "day number from 0", column)
+
+    return parse
+
+
+def fixed_point(column: str) -> Parser:
+    """A decimal with at most four places, as an integer in 1/10,000."""
+
+    def parse(block: RawBlock) -> Parsed:
+        values, is_bad = _fixed_point(block.text(column))
+        return Parsed(values, is_bad, Reason.BAD_NUMBER, "decimal with at most 4 places", column)
+
+    return parse
+
+
+def currency(column: str) -> Parser:
+    """An ISO 4217 code that has a minor unit."""
+
+    def parse(block: RawBlock) -> Parsed:
+        values = block.text(column)
+        is_known = pc.is_in(values, value_set=pa.array(sorted(minor_unit_exponents())))
+        is_bad = _mask(pc.and_(pc.invert(is_known), pc.is_valid(values)))
+        return Parsed(
+            pc.if_else(is_known, values, None), is_bad, Reason.UNKNOWN_CURRENCY, "ISO 4217 code", column
+        )
+
+    return parse
+
+
+def money(column: str, currency: Parser) -> Parser:
+    """A decimal in whole units, as an integer in the minor units of its currency, exactly."""
+
+    def parse(block: RawBlock) -> Parsed:
+        values, is_bad = _fixed_point(block.text(column))
+        codes = pc.dictionary_encode(currency(block).values)
+        exponents = minor_unit_exponents()
+        per_minor = pa.array(
+            [10 ** (FIXED_POINT_DECIMALS - exponents[code]) for code in codes.dictionary.to_pylist()], pa.int64()
+        )
+        divisor = pc.take(per_minor, codes.indices)
+        minor = pc.divide(values, divisor)
+        is_exact = pc.equal(pc.multiply(minor, divisor), values)
+        too_fine = _mask(pc.invert(is_exact))
+        minor = pc.if_else(is_exact, minor, None)
+        return Parsed(minor, is_bad | too_fine, Reason.BAD_NUMBER, "decimal as fine as the currency", column)
+
+    return parse
+
+
+def card_token(column: str) -> Parser:
+    """The card number's token."""
+
+    def parse(block: RawBlock) -> Parsed:
+        digits, is_bad = _card_digits(block, column)
+        if digits.null_count == len(digits):
+            return Parsed(digits, is_bad, Reason.BAD_CARD_NUMBER, "12 to 19 digits", column)
+        cards = pc.dictionary_encode(digits)
+        token = block.make_tokeniser().token
+        tokens = pa.array([token(number) for number in cards.dictionary.to_pylist()], pa.string())
+        return Parsed(pc.take(tokens, cards.indices), is_bad, Reason.BAD_CARD_NUMBER, "12 to 19 digits", column)
+
+    return parse
+
+
+def card_bin6(column: str) -> Parser:
+    """The card number's first six digits."""
+    return lambda block: Parsed(pc.utf8_slice_codeunits(_card_digits(block, column)[0], 0, 6))
+
+
+def card_last4(column: str) -> Parser:
+    """The card number's last four digits."""
+    return lambda block: Parsed(pc.utf8_slice_codeunits(_card_digits(block, column)[0], -4))
+
+
+def _card_digits(block: RawBlock, column: str) -> tuple[pa.Array, np.ndarray]:
+    if column not in block._cards:
+        digits = pc.replace_substring_regex(block.text(column), r"[ -]", "")
+        block._cards[column] = _where_matching(digits, rf"^[0-9]{{{MIN_DIGITS},{MAX_DIGITS}}}$")
+    return block._cards[column]
+
+
+def _fixed_point(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    values, is_bad = _where_matching(values, r"^-?[0-9]{1,11}(\.[0-9]{1,4})?$")
+    exact = pc.cast(values, pa.decimal128(16, FIXED_POINT_DECIMALS))
+    scaled = pc.multiply(exact, pa.scalar(Decimal(FIXED_POINT_SCALE), pa.decimal128(5, 0)))
+    return pc.cast(scaled, pa.int64()), is_bad
+
+
+def _where_matching(values: pa.Array, pattern: str) -> tuple[pa.Array, np.ndarray]:
+    """The values that match, null where they do not; and the mask of those that were there and did not."""
+    matches = pc.match_substring_regex(values, pattern)
+    is_bad = _mask(pc.invert(matches))
+    return (pc.if_else(matches, values, None), is_bad) if is_bad.any() else (values, is_bad)
+
+
+def _mask(values: pa.Array) -> np.ndarray:
+    """bool, with null as False."""
+    return pc.fill_null(values, False).to_numpy(zero_copy_only=False)

@@ -1,0 +1,1 @@
+"""Features, training, evaluation, registry and scoring. What stands here so far is the package itself."""

@@ -1,0 +1,1 @@
+"""Dagster, and the plain-Python steps of each flow beside their assets."""

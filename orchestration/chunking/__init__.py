@@ -1,0 +1,1 @@
+"""The flow from a transaction log to chunks, quarantine and bronze."""

@@ -1,0 +1,104 @@
+"""Reading a transaction log from a byte position, plain or packed."""
+
+import gzip
+import re
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from expectations.errors import SourceError
+from expectations.thresholds import MAX_ENTRY_BYTES
+
+_SKIP_BYTES = 1024 * 1024
+
+
+class SourceLog(Protocol):
+    """A log as a sequence of bytes.
+
+    Attributes:
+        path: the file.
+        is_finished: nothing will ever be appended.
+    """
+
+    path: Path
+    is_finished: bool
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset`; fewer only where the log ends."""
+        ...
+
+
+def open_log(path: Path) -> SourceLog:
+    """The log at `path`; `.gz` is unpacked on the fly and counts as finished.
+
+    Raises:
+        SourceError: there is no such file.
+    """
+    if not path.is_file():
+        raise SourceError("no such transaction log", where=path, remedy="check the path, or `tollgate simulate` one")
+    return GzipLog(path) if path.suffix == ".gz" else PlainLog(path)
+
+
+def source_name(path: Path) -> str:
+    """What a log is called in file names: its stem, with anything unusual as a hyphen."""
+    stem = path.name.removesuffix(".gz")
+    stem = stem.removesuffix(Path(stem).suffix)
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem) or "log"
+
+
+class PlainLog:
+    """A file that may grow. A read at any position costs the same."""
+
+    is_finished = False
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def read(self, offset: int, size: int) -> bytes:
+        with open(self.path, "rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+
+class GzipLog:
+    """A packed file: read forwards as a stream; going back starts again from its head.
+
+    Raises:
+        SourceError: the file is no gzip, or ends in the middle.
+    """
+
+    is_finished = True
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._stream: BinaryIO | None = None
+        self._buffer, self._buffer_at = b"", 0
+
+    def read(self, offset: int, size: int) -> bytes:
+        try:
+            if self._stream is None or offset < self._buffer_at:
+                self._stream = gzip.open(self.path, "rb")
+                self._buffer, self._buffer_at = b"", 0
+            while offset > self._buffer_at + len(self._buffer):
+                self._buffer_at += len(self._buffer)
+                self._buffer = self._stream.read(min(_SKIP_BYTES, offset - self._buffer_at))
+                if not self._buffer:
+                    return b""
+            self._buffer, self._buffer_at = self._buffer[offset - self._buffer_at :], offset
+            if size > len(self._buffer):
+                self._buffer += self._stream.read(size - len(self._buffer))
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise SourceError("not a whole gzip file", where=self.path, remedy="copy it again") from error
+        return self._buffer[:size]
+
+
+def read_header(log: SourceLog) -> bytes:
+    """The first line with its newline; empty while it is not there yet.
+
+    Raises:
+        SourceError: the first line does not end within 64 KiB.
+    """
+    head = log.read(0, MAX_ENTRY_BYTES)
+    end = head.find(b"\n") + 1
+    if end == 0 and len(head) == MAX_ENTRY_BYTES:
+        raise SourceError("no header line", where=log.path, remedy="check that it is a CSV file")
+    return head[:end] if end else (head if log.is_finished else b"")

@@ -1,0 +1,1 @@
+"""Programs that run on Spark, with or without Dagster."""

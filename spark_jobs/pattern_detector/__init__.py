@@ -1,0 +1,1 @@
+"""Mechanism Y: finds the three patterns in the landed chunks."""

@@ -1,0 +1,208 @@
+"""Works off complete grid cells: evaluates them on Spark, and commits each micro-batch at one point.
+
+Spark says when something new has landed; what is to be done follows from the landing zone and from the number of
+cells that the state table holds. So a lost checkpoint, another batch size or a restart changes nothing.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake.transaction import RemoveAction
+from filelock import FileLock
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations import delta
+from expectations.catalog import Lake
+from expectations.clock import Clock
+from expectations.landing import Chunk, list_chunks
+from expectations.offset import Offset, read_offset
+from expectations.payments import PAYMENT
+from expectations.tables import PATTERN_STATE
+from expectations.thresholds import PATTERNS, PatternThresholds
+from spark_jobs.pattern_detector import outbox, state
+from spark_jobs.pattern_detector.patterns import Flip
+from spark_jobs.pattern_detector.worker import bucket_evaluator, unpack_report
+
+CELLS_PER_BATCH = 16
+
+_REPORT_DDL = "bucket int, written string, flips string"
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one micro-batch did.
+
+    Attributes:
+        first_cell, last_cell: the cells it evaluated, both included.
+        chunks: how many chunk files they were made of.
+        detections: how many were raised for the first time.
+        flips: how many patterns began or ceased to hold.
+        files: detection files written.
+        landed_at: when the last of its chunks became visible.
+        committed_at: when the state was committed.
+        duration_s: wall time.
+    """
+
+    first_cell: int
+    last_cell: int
+    chunks: int
+    detections: int
+    flips: int
+    files: tuple[Path, ...]
+    landed_at: datetime
+    committed_at: datetime
+    duration_s: float
+
+    @property
+    def lag_s(self) -> float:
+        """From the visible chunk to the committed detections."""
+        return (self.committed_at - self.landed_at).total_seconds()
+
+
+@dataclass
+class Detector:
+    """The detector of one lake.
+
+    Attributes:
+        buckets: over how many buckets merchants are spread; fixed for a lake.
+        clock: the time of detections.
+        cells_per_batch: how many cells one commit covers at most.
+        passed: told each commit point by name; tests die there.
+    """
+
+    spark: SparkSession
+    lake: Lake
+    buckets: int
+    clock: Clock
+    cells_per_batch: int = CELLS_PER_BATCH
+    thresholds: PatternThresholds = PATTERNS
+    passed: Callable[[str], None] = field(default=lambda point: None)
+
+    def work_off(self) -> Iterator[MicroBatch]:
+        """Evaluates every complete cell that is not committed yet, one micro-batch after the other."""
+        while batch := self.work_once():
+            yield batch
+
+    def work_once(self) -> MicroBatch | None:
+        """The next micro-batch, or None where no complete cell waits. One process at a time does this."""
+        self.lake.locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.lake.locks / "detector.lock"):
+            files = outbox.write_files(self.lake, passed=self.passed)
+            table = state.open_state(self.lake.table("pattern_state"), self.buckets)
+            cells = delta.position(table, state.APP)
+            offset = read_offset(self.lake.offset_file)
+            waiting = complete_cells(list_chunks(self.lake.landing), offset, cells)[: self.cells_per_batch]
+            return self._process(table, offset, cells, waiting, files) if waiting else None
+
+    def drain_files(self) -> list[Path]:
+        """Writes what waits in the outbox, the last file with fewer than 50."""
+        with FileLock(self.lake.locks / "detector.lock"):
+            return outbox.write_files(self.lake, drain=True, passed=self.passed)
+
+    def _process(
+        self, table: delta.DeltaTable, offset: Offset, first: int, waiting: list[list[Chunk]], files: list[Path]
+    ) -> MicroBatch:
+        started, started_at = time.perf_counter(), self.clock()
+        upto, chunks = first + len(waiting), [chunk for cell in waiting for chunk in cell]
+        report = self._evaluate(table, self._rows(chunks, offset.chunk_size), upto)
+        written, flips = unpack_report(report)
+        self.passed("evaluated")
+        detections = outbox.store_detections(self.lake, flips, upto, started_at, self.clock())
+        self.passed("outbox")
+        outbox.store_status(self.lake, flips)
+        self.passed("status")
+        self._commit(table, written, upto)
+        committed_at = self.clock()
+        self.passed("state")
+        files += outbox.write_files(self.lake, passed=self.passed)
+        return self._figures(chunks, first, upto, detections, flips, files, committed_at, started)
+
+    def _rows(self, chunks: Sequence[Chunk], chunk_size: int) -> DataFrame:
+        """The rows of some chunks, with what the patterns need, and their place in the log."""
+        read = self.spark.read.schema(PAYMENT.spark()).csv(
+            [str(self.lake.landing / chunk.name) for chunk in chunks],
+            header=True,
+            multiLine=True,
+            escape='"',
+            emptyValue="",
+        )
+        first = F.regexp_extract("_metadata.file_name", r"_(\d+)_\d+\.csv$", 1).cast("long")
+        return read.select(
+            F.pmod(F.xxhash64("merchant_id"), F.lit(self.buckets)).cast("int").alias("bucket"),
+            F.floor(first / F.lit(chunk_size)).alias("cell"),
+            first.alias("chunk_first"),
+            F.monotonically_increasing_id().alias("row"),
+            "merchant_id", "customer_id", "gender", "amount_minor", "currency", "weight",
+        )  # fmt: skip
+
+    def _evaluate(self, table: delta.DeltaTable, rows: DataFrame, upto: int) -> pa.Table:
+        found = state.snapshots(table, self.lake.table("pattern_state"), self.buckets)
+        evaluate = bucket_evaluator({snapshot.bucket: snapshot for snapshot in found}, upto, self.thresholds)
+        return rows.groupBy("bucket").applyInArrow(evaluate, _REPORT_DDL).toArrow()
+
+    def _commit(self, table: delta.DeltaTable, written: Sequence[state.WrittenState], upto: int) -> None:
+        """The commit point: the state's new files, and how many cells they bring it to."""
+        now = time.time_ns() // 1_000_000
+        removed = [
+            RemoveAction(path, True, now, partition_values={"bucket": str(w.bucket)})
+            for w in written
+            for path in w.replaces
+        ]
+        table.create_write_transaction(
+            [w.add_action() for w in written] + removed,
+            mode="append",
+            schema=table.schema(),
+            partition_by=list(PATTERN_STATE.partition_by),
+            commit_properties=delta.exactly_once(state.APP, upto),
+        )
+
+    def _figures(
+        self,
+        chunks: Sequence[Chunk],
+        first: int,
+        upto: int,
+        detections: int,
+        flips: Sequence[Flip],
+        files: Sequence[Path],
+        committed_at: datetime,
+        started: float,
+    ) -> MicroBatch:
+        landed = (self.lake.landing / chunks[-1].name).stat().st_mtime
+        return MicroBatch(
+            first_cell=first,
+            last_cell=upto - 1,
+            chunks=len(chunks),
+            detections=detections,
+            flips=len(flips),
+            files=tuple(files),
+            landed_at=datetime.fromtimestamp(landed, committed_at.tzinfo),
+            committed_at=committed_at,
+            duration_s=time.perf_counter() - started,
+        )
+
+
+def complete_cells(chunks: Sequence[Chunk], offset: Offset | None, first_cell: int) -> list[list[Chunk]]:
+    """The chunks of each complete cell from `first_cell` on, without gaps.
+
+    A cell is complete when its chunks reach its grid line, or the end of a log that was declared final.
+    """
+    if offset is None:
+        return []
+    size, found = offset.chunk_size, []
+    position, cell = first_cell * size, []
+    for chunk in chunks:
+        if chunk.first < position:
+            continue
+        if chunk.first > position:
+            break
+        cell.append(chunk)
+        position = chunk.last + 1
+        if position % size == 0 or (offset.is_final and position == offset.entries):
+            found.append(cell)
+            cell = []
+    return found

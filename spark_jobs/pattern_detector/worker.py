@@ -1,0 +1,103 @@
+"""What runs in Spark's Python workers: one bucket's rows of a few cells in, one report out."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.currencies import FIXED_POINT_DECIMALS, minor_unit_exponents
+from expectations.thresholds import PatternThresholds
+from spark_jobs.pattern_detector.patterns import GENDER_CODES, OTHER, UNKNOWN, CellRows, Flip, Pattern
+from spark_jobs.pattern_detector.state import BucketSnapshot, WrittenState, resident_bucket, write_state
+
+REPORT = pa.schema([("bucket", pa.int32()), ("written", pa.string()), ("flips", pa.string())])
+"""What a worker hands back: a few lines per bucket, whatever the size of the input."""
+
+
+def bucket_evaluator(
+    snapshots: Mapping[int, BucketSnapshot], cells: int, thresholds: PatternThresholds
+) -> Callable[[tuple[pa.Scalar, ...], pa.Table], pa.Table]:
+    """The function that Spark applies to each bucket's rows.
+
+    It takes columns `cell, chunk_first, row, merchant_id, customer_id, gender, amount_minor, currency, weight`, folds
+    them in cell by cell, writes the new state (uncommitted), and returns one row of `REPORT`.
+
+    Args:
+        snapshots: the committed state, by bucket.
+        cells: the exclusive end of the cells in the rows.
+        thresholds: when patterns hold.
+    """
+
+    def evaluate(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
+        snapshot = snapshots[key[0].as_py()]
+        resident = resident_bucket(snapshot.table, snapshot.table_id, snapshot.bucket)
+        bucket = resident.catch_up(snapshot)
+        flips: list[Flip] = []
+        for cell_rows in _by_cell(rows):
+            flips += bucket.fold(cell_rows, thresholds)
+        written = write_state(snapshot, bucket, cells)
+        resident.cells = cells
+        report = {
+            "bucket": [snapshot.bucket],
+            "written": [written.to_json()],
+            "flips": [json.dumps([_pack(flip) for flip in flips])],
+        }
+        return pa.table(report, schema=REPORT)
+
+    return evaluate
+
+
+def unpack_report(report: pa.Table) -> tuple[list[WrittenState], list[Flip]]:
+    """The state files to commit, and what changed: in the order of cell, first row of the pair in it, pattern."""
+    written = [WrittenState.from_json(text) for text in report["written"].to_pylist()]
+    flips = [Flip(*values) for text in report["flips"].to_pylist() for values in json.loads(text)]
+    flips = [Flip(f.cell, f.first_row, Pattern(f.pattern), f.customer, f.merchant, f.holds, f.is_first) for f in flips]
+    return written, sorted(flips, key=lambda f: (f.cell, f.first_row, f.pattern))
+
+
+def _pack(flip: Flip) -> list[object]:
+    return [
+        flip.cell, flip.first_row, int(flip.pattern), flip.customer, flip.merchant, flip.holds, bool(flip.is_first)
+    ]
+
+
+def _by_cell(rows: pa.Table) -> Iterator[CellRows]:
+    order = np.lexsort((rows["row"].to_numpy(), rows["chunk_first"].to_numpy()))
+    rows = rows.take(pa.array(order))
+    cells = rows["cell"].to_numpy()
+    # A place that all buckets agree on: Spark's row number within the file, after the file's first entry.
+    places = _places(rows)
+    merchants, customers = rows["merchant_id"].to_pylist(), rows["customer_id"].to_pylist()
+    genders, amounts, weights = _genders(rows), _amounts(rows), rows["weight"].to_numpy()
+    starts = np.flatnonzero(np.diff(cells, prepend=-1))
+    for start, end in zip(starts, [*starts[1:], len(cells)], strict=True):
+        part = slice(start, end)
+        yield CellRows(
+            int(cells[start]), merchants[part], customers[part], genders[part], amounts[part], weights[part], places[part]
+        )
+
+
+def _places(rows: pa.Table) -> np.ndarray:
+    """int64, ascending in the log's order over all buckets."""
+    row_in_partition = rows["row"].to_numpy() & ((1 << 33) - 1)
+    return (rows["chunk_first"].to_numpy() << 24) + row_in_partition
+
+
+def _genders(rows: pa.Table) -> np.ndarray:
+    codes = pc.index_in(rows["gender"], value_set=pa.array(["F", "M"]))
+    is_missing = rows["gender"].combine_chunks().is_null().to_numpy(zero_copy_only=False)
+    known = pc.fill_null(codes, -1).to_numpy()
+    found = np.choose(known + 1, [OTHER, GENDER_CODES["F"], GENDER_CODES["M"]])
+    return np.where(is_missing, UNKNOWN, found).astype(np.int8)
+
+
+def _amounts(rows: pa.Table) -> np.ndarray:
+    """int64, in 1/10,000 of the currency, so that one threshold serves all currencies."""
+    exponents = minor_unit_exponents()
+    codes = rows["currency"].combine_chunks().dictionary_encode()
+    factors = np.array(
+        [10 ** (FIXED_POINT_DECIMALS - exponents[code]) for code in codes.dictionary.to_pylist()], np.int64
+    )
+    return rows["amount_minor"].to_numpy() * factors[codes.indices.to_numpy()]

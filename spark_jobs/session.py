@@ -1,0 +1,48 @@
+"""The Spark session: how it is configured, and how it starts on any machine."""
+
+import os
+import sys
+
+from pyspark.sql import SparkSession
+
+from expectations.settings import HOME, Settings
+from spark_jobs.java import java_home
+
+
+def prepare_environment() -> None:
+    """What Spark's launcher reads from the environment of this process."""
+    os.environ["JAVA_HOME"] = str(java_home(HOME))
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+
+
+def spark_config(settings: Settings) -> dict[str, str]:
+    """The configuration of every session: small, warm micro-batches rather than huge scans."""
+    local = settings.spark_master.startswith("local")
+    return {
+        "spark.app.name": "tollgate",
+        "spark.master": settings.spark_master,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(settings.detector_buckets),
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "1000000",
+        "spark.sql.streaming.metricsEnabled": "false",
+        "spark.sql.streaming.minBatchesToRetain": "10",
+        "spark.python.worker.reuse": "true",
+        "spark.sql.warehouse.dir": str(HOME.resolve() / "spark-warehouse"),
+        **({"spark.driver.memory": "1g", "spark.driver.host": "127.0.0.1"} if local else {}),
+    }
+
+
+def start_session(settings: Settings) -> SparkSession:
+    """Starts Spark, or returns the session that runs already in this process."""
+    prepare_environment()
+    builder = SparkSession.builder
+    for key, value in spark_config(settings).items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+

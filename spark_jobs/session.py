@@ -2,11 +2,14 @@
 
 import os
 import sys
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from expectations.settings import HOME, Settings
 from spark_jobs.java import java_home
+
+_LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
 def prepare_environment() -> None:
@@ -32,6 +35,7 @@ def spark_config(settings: Settings) -> dict[str, str]:
         "spark.sql.streaming.minBatchesToRetain": "10",
         "spark.python.worker.reuse": "true",
         "spark.sql.warehouse.dir": str(HOME.resolve() / "spark-warehouse"),
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
         **({"spark.driver.memory": "1g", "spark.driver.host": "127.0.0.1"} if local else {}),
     }
 
@@ -42,7 +46,5 @@ def start_session(settings: Settings) -> SparkSession:
     builder = SparkSession.builder
     for key, value in spark_config(settings).items():
         builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    return session
+    return builder.getOrCreate()
 

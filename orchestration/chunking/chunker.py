@@ -131,11 +131,6 @@ class Chunker:
             return None
         return self._commit(session, block, started, is_final and self._is_drained(log, session, block))
 
-    def drain(self, is_final: bool = False) -> Iterator[Tick]:
-        """Ticks without a pause until nothing is left."""
-        while tick := self.tick(is_final):
-            yield tick
-
     def _open(self, log: SourceLog, offset: Offset | None, is_final: bool) -> "_Session | None":
         """The header and the verified position; None while the log has no header yet."""
         header = read_header(log)

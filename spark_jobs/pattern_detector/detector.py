@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pyarrow as pa
 from deltalake.transaction import RemoveAction
-from filelock import FileLock
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -25,6 +24,7 @@ from expectations.payments import PAYMENT
 from expectations.tables import PATTERN_STATE
 from expectations.thresholds import PATTERNS, PatternThresholds
 from spark_jobs.pattern_detector import outbox, state
+from spark_jobs.pattern_detector.cells import complete_cells
 from spark_jobs.pattern_detector.patterns import Flip
 from spark_jobs.pattern_detector.worker import bucket_evaluator, unpack_report
 
@@ -90,19 +90,13 @@ class Detector:
 
     def work_once(self) -> MicroBatch | None:
         """The next micro-batch, or None where no complete cell waits. One process at a time does this."""
-        self.lake.locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.lake.locks / "detector.lock"):
+        with outbox.alone(self.lake):
             files = outbox.write_files(self.lake, passed=self.passed)
             table = state.open_state(self.lake.table("pattern_state"), self.buckets)
             cells = delta.position(table, state.APP)
             offset = read_offset(self.lake.offset_file)
             waiting = complete_cells(list_chunks(self.lake.landing), offset, cells)[: self.cells_per_batch]
             return self._process(table, offset, cells, waiting, files) if waiting else None
-
-    def drain_files(self) -> list[Path]:
-        """Writes what waits in the outbox, the last file with fewer than 50."""
-        with FileLock(self.lake.locks / "detector.lock"):
-            return outbox.write_files(self.lake, drain=True, passed=self.passed)
 
     def _process(
         self, table: delta.DeltaTable, offset: Offset, first: int, waiting: list[list[Chunk]], files: list[Path]
@@ -184,25 +178,3 @@ class Detector:
             committed_at=committed_at,
             duration_s=time.perf_counter() - started,
         )
-
-
-def complete_cells(chunks: Sequence[Chunk], offset: Offset | None, first_cell: int) -> list[list[Chunk]]:
-    """The chunks of each complete cell from `first_cell` on, without gaps.
-
-    A cell is complete when its chunks reach its grid line, or the end of a log that was declared final.
-    """
-    if offset is None:
-        return []
-    size, found = offset.chunk_size, []
-    position, cell = first_cell * size, []
-    for chunk in chunks:
-        if chunk.first < position:
-            continue
-        if chunk.first > position:
-            break
-        cell.append(chunk)
-        position = chunk.last + 1
-        if position % size == 0 or (offset.is_final and position == offset.entries):
-            found.append(cell)
-            cell = []
-    return found

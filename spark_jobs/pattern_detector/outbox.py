@@ -2,13 +2,15 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from filelock import FileLock
 
 from expectations import delta
 from expectations.catalog import Lake
@@ -22,6 +24,14 @@ FILE_TIME_ZONE = ZoneInfo("Asia/Kolkata")
 
 _APP = "pattern_detector"
 _LEDGER_APP = "detection_files"
+
+
+@contextmanager
+def alone(lake: Lake) -> Iterator[None]:
+    """Keeps other processes from the state and the outbox, for the length of one increment."""
+    lake.locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(lake.locks / "detector.lock"):
+        yield
 
 
 def store_detections(lake: Lake, flips: Sequence[Flip], upto: int, y_started_at: datetime, now: datetime) -> int:
@@ -97,6 +107,21 @@ def write_files(lake: Lake, drain: bool = False, passed: Callable[[str], None] =
         number += 1
         shown.append(_write_file(lake, rows, number, passed))
     return shown
+
+
+def write_files_alone(lake: Lake, drain: bool) -> list[Path]:
+    """`write_files` for a process that does not hold the lock."""
+    with alone(lake):
+        return write_files(lake, drain)
+
+
+def files_due(lake: Lake) -> bool:
+    """Whether a full file waits to be written or shown."""
+    ledger = delta.read_rows(lake.table("detection_files"), DETECTION_FILES)
+    begin = (pc.max(ledger["last_sequence"]).as_py() + 1) if len(ledger) else 0
+    table = delta.open_table(lake.table("detections"))
+    is_full = table is not None and table.count() - begin >= DETECTIONS_PER_FILE
+    return is_full or any(lake.detection_files.glob(".detections_*.csv.tmp"))
 
 
 def _write_file(lake: Lake, rows: pa.Table, number: int, passed: Callable[[str], None]) -> Path:

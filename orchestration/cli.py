@@ -1,0 +1,224 @@
+"""The `tollgate` command: the steps of the platform without the UI. Exits 0, or 2 with one line."""
+
+import csv
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from expectations.errors import TollgateError
+from expectations.settings import load_settings
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+_screen = Console()
+_errors = Console(stderr=True, soft_wrap=True)
+
+Lake_ = Annotated[Path | None, typer.Option("--lake", help="Root of the lake. [default: .tollgate/lake]")]
+Log = Annotated[Path | None, typer.Option("--log", help="The transaction log: ours or BankSim, .csv or .csv.gz.")]
+ChunkSize = Annotated[int | None, typer.Option("--chunk-size", min=1, max=1_000_000, help="Entries per grid cell.")]
+
+
+class Format(StrEnum):
+    csv = "csv"
+    table = "table"
+
+
+def main() -> None:
+    """Runs the command; a condition that a person can mend becomes one line and exit code 2."""
+    try:
+        app()
+    except TollgateError as error:
+        _errors.print(f"tollgate: {error}", style="red", markup=False, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def demo(log: Log = None, lake: Lake_ = None, chunk_size: ChunkSize = None) -> None:
+    """Runs the whole graph once through Dagster, on a made-up company's log or on yours."""
+    from orchestration.demo import run_demo
+
+    run_demo(log, lake, chunk_size, _screen)
+
+
+@app.command()
+def ui(
+    rate: Annotated[float, typer.Option(help="Events per second that the simulated company appends.")] = 200.0,
+    port: Annotated[int, typer.Option(help="Port of the web server.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address on which it listens.")] = "127.0.0.1",
+) -> None:
+    """Dagster's web server and daemon with the sensors on, and a company that keeps paying."""
+    from orchestration.live import run_live
+
+    run_live(load_settings(), rate, host, port, _screen)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="The log to write.")],
+    rows: Annotated[int | None, typer.Option(min=1, help="How many events. [default: 400000]")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+    follow: Annotated[bool, typer.Option("--follow", help="Append in real time, until interrupted.")] = False,
+    rate: Annotated[float, typer.Option(min=0.1, help="Events per second, with --follow.")] = 1000.0,
+) -> None:
+    """Writes the transaction log of a simulated company, and its ground truth beside it."""
+    from data.simulate import follow_log, write_log
+    from expectations.card_numbers import make_token_key
+    from expectations.clock import system_clock
+
+    settings = load_settings()
+    if settings.token_key is None:
+        make_token_key(settings.token_key_file)
+    with _mendable(ValueError, RuntimeError):
+        if follow:
+            follow_log(out, rate, seed, clock=system_clock, sleep=time.sleep, stop=lambda: False)
+        else:
+            with _progress("simulating", rows or 400_000) as advance:
+                simulation = write_log(out, rows or 400_000, seed, on_progress=advance)
+            _screen.print(f"{simulation.rows:,} events, {simulation.frauds:,} of them fraud: {simulation.log}")
+
+
+@app.command()
+def chunk(
+    log: Log = None,
+    lake: Lake_ = None,
+    chunk_size: ChunkSize = None,
+    once: Annotated[bool, typer.Option("--once", help="One tick, then exit.")] = False,
+    final: Annotated[bool, typer.Option("--final", help="The log is complete: drain it and exit.")] = False,
+) -> None:
+    """Cuts the log into chunks: every 5 seconds, or --once, or to the end of a log that is --final."""
+    from orchestration.chunking.assemble import make_chunker
+    from orchestration.chunking.follow import drain, follow, tick_with_retries
+
+    if once and final:
+        raise typer.BadParameter("choose one of --once and --final")
+    chunker = make_chunker(load_settings(log=log, lake=lake, chunk_size=chunk_size))
+    with chunker.alone():
+        if once:
+            ticks: Iterator = iter([tick_with_retries(chunker)])
+        elif final:
+            ticks = drain(chunker, is_final=True)
+        else:
+            ticks = follow(chunker, time.monotonic, time.sleep)
+        for tick in ticks:
+            if tick is not None:
+                _screen.print(
+                    f"entries {tick.chunk.first:,}-{tick.chunk.last:,}: {tick.rows:,} rows, "
+                    f"{tick.quarantined:,} quarantined, {tick.duration_s * 1000:.0f} ms",
+                    highlight=False,
+                )
+
+
+@app.command()
+def detect(lake: Lake_ = None) -> None:
+    """Finds the patterns in what has landed, and exits."""
+    from orchestration.detection.assemble import has_work, make_detector
+
+    settings = load_settings(lake=lake)
+    if not has_work(settings):
+        _screen.print("nothing to detect: no complete grid cell waits")
+        return
+    from spark_jobs.pattern_detector.stream import work_off
+
+    for batch in work_off(make_detector(settings), owner="tollgate detect"):
+        _screen.print(
+            f"cells {batch.first_cell}-{batch.last_cell}: {batch.detections} detections, "
+            f"{len(batch.files)} files, {batch.duration_s:.2f} s",
+            highlight=False,
+        )
+
+
+@app.command()
+def detections(
+    lake: Lake_ = None, format: Annotated[Format, typer.Option("--format", help="csv or table.")] = Format.table
+) -> None:
+    """Every detection so far, written to a file or waiting, in order."""
+    from expectations.catalog import Lake
+    from spark_jobs.pattern_detector.outbox import read_detections
+
+    found = read_detections(Lake(load_settings(lake=lake).lake))
+    columns = ("cell", "pattern_id", "action_type", "customer_id", "merchant_id")
+    header = ("chunk", "patternId", "ActionType", "customerName", "MerchantId")
+    rows = [[str(row[column]) for column in columns] for row in found.select(columns).to_pylist()]
+    if format is Format.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([header, *rows])
+    else:
+        from rich.table import Table
+
+        table = Table(*header, title=f"{len(rows)} detections")
+        for row in rows:
+            table.add_row(*row)
+        _screen.print(table)
+
+
+@app.command()
+def drain(lake: Lake_ = None) -> None:
+    """Writes the detections that wait for a full file into a partial one."""
+    from orchestration.detection.assemble import drain_files
+
+    paths = drain_files(load_settings(lake=lake))
+    for path in paths:
+        _screen.print(str(path), highlight=False, soft_wrap=True)
+    if not paths:
+        _screen.print("nothing waits")
+
+
+@app.command("scan-pan")
+def scan_pan(paths: Annotated[list[Path], typer.Argument(help="Files and folders.")]) -> None:
+    """Looks for card numbers; exits 2 if there are any, and tells where, but never what."""
+    from expectations.card_scanner import scan
+    from expectations.errors import CardNumberFound
+
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise TollgateError("no such file or folder", where=missing[0], remedy="check the path")
+    report = scan(paths)
+    for finding in report.findings[:20]:
+        _screen.print(f"{finding.path}: {finding.network} card number at {finding.place}", soft_wrap=True)
+    if report.findings:
+        raise CardNumberFound(
+            f"{len(report.findings):,} card numbers in {report.files:,} files",
+            remedy="remove them, and find out how they came there",
+        )
+    _screen.print(f"no card number in {report.files:,} files ({report.bytes / 1e6:,.1f} MB)", highlight=False)
+
+
+@app.command()
+def keygen(out: Annotated[Path | None, typer.Option(help="Where the key goes.")] = None) -> None:
+    """Makes a key for card tokens, readable by you alone. Never overwrites one."""
+    from expectations.card_numbers import make_token_key
+
+    path = out or load_settings().token_key_file
+    if not make_token_key(path):
+        raise TollgateError("there is a key already", where=path, remedy="keep it: another key gives other tokens")
+    _screen.print(f"new token key: {path}")
+
+
+@contextmanager
+def _mendable(*kinds: type[Exception]) -> Iterator[None]:
+    """Turns the simulator's own errors into the one line that every command prints."""
+    try:
+        yield
+    except kinds as error:
+        raise TollgateError(str(error)) from error
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    from rich.progress import Progress
+
+    with Progress(console=_screen, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+if __name__ == "__main__":
+    main()

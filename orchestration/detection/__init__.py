@@ -1,0 +1,1 @@
+"""The flow from landed chunks to pattern state, detections and detection files."""

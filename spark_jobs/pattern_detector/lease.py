@@ -1,0 +1,102 @@
+"""Who runs the detector's stream: a lease in a file, which its holder renews while it lives.
+
+The stream's checkpoint admits one query at a time. The lease says whose it is, also from another machine; that
+increments exclude each other is the matter of an OS lock.
+"""
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psutil
+
+from expectations.clock import Clock, system_clock
+from expectations.errors import LakeBusy
+from expectations.files import replacing
+from expectations.thresholds import LEASE_SECONDS
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What the lease file says.
+
+    Attributes:
+        owner: a Dagster run id, or what a command calls itself.
+        host, pid, started: the process, by which a death on this very machine is noticed at once.
+        renewed_at: when it last gave a sign of life.
+    """
+
+    owner: str
+    host: str
+    pid: int
+    started: float
+    renewed_at: datetime
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether the holder has renewed in time and, where that can be seen, its process is there."""
+        if now - self.renewed_at > timedelta(seconds=LEASE_SECONDS):
+            return False
+        return self.host != socket.gethostname() or _started(self.pid) == self.started
+
+
+def read_lease(path: Path) -> Holder | None:
+    """The holder, alive or not; None where nobody ever held the lease or it was given back."""
+    try:
+        values = json.loads(path.read_text())
+        return Holder(**values | {"renewed_at": datetime.fromisoformat(values["renewed_at"])})
+    except FileNotFoundError:
+        return None
+
+
+def live_holder(path: Path, now: datetime) -> Holder | None:
+    """The holder if it is alive."""
+    holder = read_lease(path)
+    return holder if holder and holder.is_alive(now) else None
+
+
+class Lease:
+    """The lease as its holder uses it; it lasts as long as the `with` block.
+
+    Leases measure life, not data, so they go by the system clock even where a replay freezes every other.
+
+    Raises:
+        LakeBusy: a living process holds it.
+    """
+
+    def __init__(self, path: Path, owner: str, clock: Clock = system_clock):
+        self._path, self._clock = path, clock
+        pid = os.getpid()
+        self._holder = Holder(owner, socket.gethostname(), pid, _started(pid) or 0.0, clock())
+
+    def __enter__(self) -> "Lease":
+        holder = live_holder(self._path, self._clock())
+        if holder is not None:
+            raise LakeBusy(
+                f"another detector ({holder.owner}, process {holder.pid} on {holder.host}) is working on this lake",
+                where=self._path,
+                remedy="let it work, or stop it",
+            )
+        self.renew()
+        return self
+
+    def renew(self) -> None:
+        """Gives a sign of life."""
+        self._holder = Holder(**asdict(self._holder) | {"renewed_at": self._clock()})
+        values = asdict(self._holder) | {"renewed_at": self._holder.renewed_at.isoformat()}
+        with replacing(self._path) as file:
+            file.write(json.dumps(values).encode())
+
+    def __exit__(self, *error: object) -> None:
+        holder = read_lease(self._path)
+        if holder and (holder.pid, holder.started) == (self._holder.pid, self._holder.started):
+            self._path.unlink()
+
+
+def _started(pid: int) -> float | None:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None

@@ -66,9 +66,7 @@ def append_once(path: Path, schema: TableSchema, rows: pa.Table, app: str, upto:
     table = ensure_table(path, schema)
     if position(table, app) >= upto:
         return False
-    write_deltalake(
-        table, rows.cast(schema.arrow()), mode="append", commit_properties=exactly_once(app, upto)
-    )
+    write_deltalake(table, rows.cast(schema.arrow()), mode="append", commit_properties=exactly_once(app, upto))
     return True
 
 

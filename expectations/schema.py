@@ -129,10 +129,7 @@ class TableSchema:
             return found
 
         return pandera.DataFrameSchema(
-            {
-                f.name: pandera.Column(pd.ArrowDtype(f.type.arrow), checks(f), nullable=f.nullable)
-                for f in self.fields
-            },
+            {f.name: pandera.Column(pd.ArrowDtype(f.type.arrow), checks(f), nullable=f.nullable) for f in self.fields},
             name=self.name,
             strict=True,
             ordered=True,

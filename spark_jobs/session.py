@@ -47,4 +47,3 @@ def start_session(settings: Settings) -> SparkSession:
     for key, value in spark_config(settings).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
-

@@ -111,7 +111,7 @@ def adapt(
     """
     faults = _unparsable(adapter, header, block)
     table, unreadable = _parse(adapter, header, block, np.flatnonzero(~np.isin(np.arange(len(block)), [*faults])))
-    faults |= {index: (Reason.MALFORMED_RECORD, None, "one CSV record") for index in unreadable}
+    faults |= dict.fromkeys(unreadable, (Reason.MALFORMED_RECORD, None, "one CSV record"))
     kept = np.flatnonzero(~np.isin(np.arange(len(block)), [*faults]))
     raw = RawBlock(table, block.first_entry + kept, make_tokeniser, day_zero, source)
     parsed = {

@@ -183,9 +183,7 @@ def currency(column: str) -> Parser:
         values = block.text(column)
         is_known = pc.is_in(values, value_set=pa.array(sorted(minor_unit_exponents())))
         is_bad = _mask(pc.and_(pc.invert(is_known), pc.is_valid(values)))
-        return Parsed(
-            pc.if_else(is_known, values, None), is_bad, Reason.UNKNOWN_CURRENCY, "ISO 4217 code", column
-        )
+        return Parsed(pc.if_else(is_known, values, None), is_bad, Reason.UNKNOWN_CURRENCY, "ISO 4217 code", column)
 
     return parse
 

@@ -23,8 +23,15 @@ _BY_TYPE = {
 TOLLGATE_LOG = SourceAdapter(
     name="tollgate",
     required=(
-        "transaction_id", "event_type", "event_timestamp", "customer_id", "merchant_id", "amount", "currency",
-        "weight", _CARD,
+        "transaction_id",
+        "event_type",
+        "event_timestamp",
+        "customer_id",
+        "merchant_id",
+        "amount",
+        "currency",
+        "weight",
+        _CARD,
     ),
     columns={field.name: _BY_TYPE[field.type](field.name) for field in PAYMENT_FIELDS}
     | {

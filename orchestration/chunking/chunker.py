@@ -153,7 +153,9 @@ class Chunker:
                 session,
                 position=offset,
                 head=log.read(0, min(FINGERPRINT_BYTES, offset.byte_offset)),
-                tail=log.read(max(0, offset.byte_offset - FINGERPRINT_BYTES), min(FINGERPRINT_BYTES, offset.byte_offset)),
+                tail=log.read(
+                    max(0, offset.byte_offset - FINGERPRINT_BYTES), min(FINGERPRINT_BYTES, offset.byte_offset)
+                ),
             )
         self._session = session
         return session
@@ -176,7 +178,9 @@ class Chunker:
         others = [chunk for chunk in list_chunks(self.lake.landing) if chunk.source != source_name(self.log_path)]
         if others or any(chunk.first > 0 for chunk in list_chunks(self.lake.landing)):
             raise LakeMismatch(
-                "the lake has chunks but no offset", where=self.lake.offset_file, remedy="restore it, or take a new lake"
+                "the lake has chunks but no offset",
+                where=self.lake.offset_file,
+                remedy="restore it, or take a new lake",
             )
 
     def _verify(self, log: SourceLog, offset: Offset, session: "_Session") -> None:
@@ -257,9 +261,7 @@ class Chunker:
         upto = chunk.last + 1
         if adapted.rejections:
             rejected = _quarantine_rows(session.position.source, adapted.rejections, now)
-            delta.append_once(
-                self.lake.table("source_quarantine"), tables.SOURCE_QUARANTINE, rejected, _APP, upto
-            )
+            delta.append_once(self.lake.table("source_quarantine"), tables.SOURCE_QUARANTINE, rejected, _APP, upto)
         self.passed("quarantine")
         path, is_adopted = self.lake.landing / chunk.name, False
         if path.exists():

@@ -109,8 +109,16 @@ class Bucket:
         self._customers_of: dict[int, array] = {}
 
     _ARRAYS = (
-        "merchant_of", "transactions", "amount_sum", "weight_sum", "cell", "gender", "raised", "holding",
-        "females", "males",
+        "merchant_of",
+        "transactions",
+        "amount_sum",
+        "weight_sum",
+        "cell",
+        "gender",
+        "raised",
+        "holding",
+        "females",
+        "males",
     )
 
     def index_of(self, merchant: str, customer: str) -> int:
@@ -163,9 +171,7 @@ class Bucket:
 
     def fold(self, rows: CellRows, thresholds: PatternThresholds = PATTERNS) -> list[Flip]:
         """Adds the rows of the next cell and evaluates the pairs in it."""
-        of_row = np.array(
-            [self.index_of(m, c) for m, c in zip(rows.merchants, rows.customers, strict=True)], np.int64
-        )
+        of_row = np.array([self.index_of(m, c) for m, c in zip(rows.merchants, rows.customers, strict=True)], np.int64)
         if len(of_row) == 0:
             return []
         pairs, first = np.unique(of_row, return_index=True)

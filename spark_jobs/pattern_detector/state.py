@@ -133,7 +133,8 @@ def current_state(path: Path) -> pa.Table:
         return PATTERN_STATE.arrow().empty_table()
     with delta.connect({"state": path}) as connection:
         found = connection.execute(
-            "SELECT * FROM state QUALIFY row_number() OVER (PARTITION BY merchant_id, customer_id ORDER BY cell DESC) = 1 "
+            "SELECT * FROM state "
+            "QUALIFY row_number() OVER (PARTITION BY merchant_id, customer_id ORDER BY cell DESC) = 1 "
             "ORDER BY merchant_id, customer_id"
         ).to_arrow_table()
     return found.select(PATTERN_STATE.columns).cast(PATTERN_STATE.arrow())

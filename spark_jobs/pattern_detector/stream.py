@@ -1,5 +1,6 @@
 """The detector as a Structured Streaming query over the landing zone: until it is worked off, or lingering."""
 
+import contextlib
 import queue
 import time
 from collections.abc import Callable, Iterator
@@ -82,15 +83,15 @@ def _writer(detector: Detector, lease: Lease, report: Callable[[MicroBatch], Non
         .option("pathGlobFilter", "chunk_*.csv")
         .csv(str(detector.lake.landing))
     )
-    return landed.writeStream.foreachBatch(on_batch).option("checkpointLocation", str(detector.lake.detector_checkpoint))
+    return landed.writeStream.foreachBatch(on_batch).option(
+        "checkpointLocation", str(detector.lake.detector_checkpoint)
+    )
 
 
 def _next(batches: queue.Queue, lease: Lease) -> Iterator[MicroBatch]:
     """The next micro-batch if one comes in time; either way the lease lives on."""
-    try:
+    with contextlib.suppress(queue.Empty):
         yield batches.get(timeout=_POLL_SECONDS)
-    except queue.Empty:
-        pass
     lease.renew()
 
 

@@ -58,9 +58,7 @@ def unpack_report(report: pa.Table) -> tuple[list[WrittenState], list[Flip]]:
 
 
 def _pack(flip: Flip) -> list[object]:
-    return [
-        flip.cell, flip.first_row, int(flip.pattern), flip.customer, flip.merchant, flip.holds, bool(flip.is_first)
-    ]
+    return [flip.cell, flip.first_row, int(flip.pattern), flip.customer, flip.merchant, flip.holds, bool(flip.is_first)]
 
 
 def _by_cell(rows: pa.Table) -> Iterator[CellRows]:
@@ -75,7 +73,13 @@ def _by_cell(rows: pa.Table) -> Iterator[CellRows]:
     for start, end in zip(starts, [*starts[1:], len(cells)], strict=True):
         part = slice(start, end)
         yield CellRows(
-            int(cells[start]), merchants[part], customers[part], genders[part], amounts[part], weights[part], places[part]
+            int(cells[start]),
+            merchants[part],
+            customers[part],
+            genders[part],
+            amounts[part],
+            weights[part],
+            places[part],
         )
 
 

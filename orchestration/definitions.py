@@ -1,0 +1,33 @@
+"""Everything that Dagster shows: one graph, of the same shape in every environment."""
+
+import dagster as dg
+
+from orchestration.alerts import sensors as alerts
+from orchestration.chunking import assets as chunking
+from orchestration.chunking import checks as chunking_checks
+from orchestration.chunking import sensors as chunking_sensors
+from orchestration.detection import assets as detection
+from orchestration.detection import checks as detection_checks
+from orchestration.detection import jobs as detection_jobs
+from orchestration.detection import sensors as detection_sensors
+from orchestration.jobs import from_log_to_files
+from orchestration.maintenance import assets as maintenance
+from orchestration.maintenance import checks as maintenance_checks
+from orchestration.maintenance import schedules as maintenance_schedules
+from orchestration.resources import Platform, Spark
+
+_FLOWS = (chunking, detection, maintenance)
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules(_FLOWS),
+    asset_checks=dg.load_asset_checks_from_modules([chunking_checks, detection_checks, maintenance_checks]),
+    jobs=[from_log_to_files, detection_jobs.pattern_stream, maintenance_schedules.maintenance],
+    schedules=[maintenance_schedules.hourly_maintenance],
+    sensors=[
+        chunking_sensors.chunker_sensor,
+        chunking_sensors.offset_watchdog,
+        detection_sensors.detections_sensor,
+        alerts.run_failure_alert,
+    ],
+    resources={"platform": Platform(), "spark": Spark()},
+)

@@ -1,0 +1,229 @@
+"""`tollgate demo`: the whole graph once through Dagster, with its progress, and the figures at the end."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from expectations import delta
+from expectations.card_numbers import make_token_key
+from expectations.catalog import Lake
+from expectations.errors import SourceError, TollgateError
+from expectations.offset import read_offset
+from expectations.settings import HOME, Settings, load_settings
+from expectations.tables import DETECTION_FILES, DETECTIONS
+from orchestration.chunking.source_log import open_log, source_name
+from orchestration.dagster_home import prepare_dagster_home
+from spark_jobs.pattern_detector.state import committed_cells
+
+DEMO_ROWS = 400_000
+DEMO_SEED = 7
+
+_STEPS = {
+    "chunked_payments": "log to bronze",
+    "chunking_checks": "checks of chunks and bronze",
+    "chunker_watch": "watch over the log",
+    "found_patterns": "pattern detection",
+    "detection_checks": "checks of detections",
+}
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """What the demo did: the Dagster run, its checks, and seconds per stage."""
+
+    run_id: str
+    checks_passed: int
+    checks_failed: list[str]
+    seconds: dict[str, float]
+
+
+def run_demo(log: Path | None, lake: Path | None, chunk_size: int | None, screen: Console) -> None:
+    """Runs the demo.
+
+    Args:
+        log: the user's log, taken as complete and worked into a lake of its own; the company's own without it, which
+            is made on first use and may go on growing.
+
+    Raises:
+        TollgateError: the log cannot be used, or a gate did not pass.
+    """
+    settings = _settings(log, lake, chunk_size)
+    if settings.token_key is None:
+        make_token_key(settings.token_key_file)
+    seconds = {} if log else _ensure_log(settings.log, screen)
+    open_log(settings.log)
+    home = prepare_dagster_home()
+    run = _run_graph(settings, is_final=log is not None, screen=screen)
+    _show(settings, run, seconds | run.seconds, screen)
+    _say_what_next(settings, home, is_own=log is None, screen=screen)
+    if run.checks_failed:
+        raise TollgateError(
+            f"{len(run.checks_failed)} checks failed: {', '.join(run.checks_failed)}", remedy="see the run in `make ui`"
+        )
+
+
+def _settings(log: Path | None, lake: Path | None, chunk_size: int | None) -> Settings:
+    if log is not None and lake is None:
+        if not log.is_file():
+            raise SourceError("no such transaction log", where=log, remedy="check the path")
+        lake = HOME / "lakes" / source_name(log)
+    return load_settings(log=log, lake=lake, chunk_size=chunk_size)
+
+
+def _ensure_log(log: Path, screen: Console) -> dict[str, float]:
+    if log.exists():
+        return {}
+    from data.simulate import write_log
+
+    started = time.perf_counter()
+    with _progress(screen) as progress:
+        task = progress.add_task("simulating a company", total=DEMO_ROWS)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        write_log(log, DEMO_ROWS, DEMO_SEED, on_progress=lambda rows: progress.update(task, completed=rows))
+    return {"simulating a company": time.perf_counter() - started}
+
+
+def _run_graph(settings: Settings, is_final: bool, screen: Console) -> DemoRun:
+    """Executes the job in this process; the screen follows the lake, where the truth is."""
+    from orchestration.definitions import defs
+
+    logging.getLogger("dagster").setLevel(logging.ERROR)
+    outcome: list[dg.ExecuteInProcessResult] = []
+    failure: list[BaseException] = []
+    platform = {
+        "lake_root": str(settings.lake),
+        "log": str(settings.log),
+        "chunk_size": settings.chunk_size,
+        "is_final": is_final,
+    }
+
+    def execute() -> None:
+        try:
+            with dg.DagsterInstance.get() as instance:
+                job = defs.resolve_job_def("from_log_to_files")
+                outcome.append(
+                    job.execute_in_process(
+                        run_config={
+                            "resources": {"platform": {"config": platform}},
+                            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                        },
+                        instance=instance,
+                        raise_on_error=False,
+                    )
+                )
+                stats = instance.get_run_step_stats(outcome[0].run_id)
+                seconds.update({s.step_key: s.end_time - s.start_time for s in stats if s.end_time and s.start_time})
+        except BaseException as error:  # Carried over to the main thread.
+            failure.append(error)
+
+    seconds: dict[str, float] = {}
+    worker = threading.Thread(target=execute, name="dagster-run", daemon=True)
+    worker.start()
+    _watch(worker, settings, screen)
+    if failure:
+        raise failure[0]
+    return _demo_run(outcome[0], seconds)
+
+
+def _demo_run(result: dg.ExecuteInProcessResult, seconds: dict[str, float]) -> DemoRun:
+    for event in result.all_events:
+        error = event.event_specific_data.error if event.is_step_failure else None
+        while error is not None:
+            if error.cls_name in {kind.__name__ for kind in TollgateError.__subclasses__()}:
+                raise TollgateError(error.message.partition(": ")[2].strip())
+            error = error.cause
+    evaluations = result.get_asset_check_evaluations()
+    failed = [f"{e.asset_key.to_user_string()}.{e.check_name}" for e in evaluations if not e.passed]
+    if not result.success and not failed:
+        broken = [event.step_key for event in result.all_events if event.is_step_failure]
+        raise TollgateError(f"the run {result.run_id} failed in {', '.join(map(str, broken))}", remedy="see `make ui`")
+    named = {label: seconds[step] for step, label in _STEPS.items() if step in seconds}
+    return DemoRun(result.run_id, len(evaluations) - len(failed), failed, named)
+
+
+def _watch(worker: threading.Thread, settings: Settings, screen: Console) -> None:
+    """Shows how far the lake is, until the run has ended."""
+    lake = Lake(settings.lake)
+    with _progress(screen) as progress:
+        chunking = progress.add_task("log to bronze", total=None)
+        detecting = progress.add_task("pattern detection", total=None)
+        while worker.is_alive():
+            _update(progress, chunking, detecting, lake, settings)
+            worker.join(timeout=0.3)
+        _update(progress, chunking, detecting, lake, settings)
+
+
+def _update(progress: Progress, chunking: TaskID, detecting: TaskID, lake: Lake, settings: Settings) -> None:
+    offset = read_offset(lake.offset_file)
+    if offset is None:
+        return
+    packed = settings.log.suffix == ".gz"
+    progress.update(
+        chunking,
+        completed=offset.byte_offset,
+        total=None if packed and not offset.is_final else offset.byte_offset if packed else settings.log.stat().st_size,
+        description=f"log to bronze: {offset.entries:,} entries",
+    )
+    cells = committed_cells(lake.table("pattern_state"))
+    progress.update(
+        detecting,
+        completed=cells,
+        total=max(offset.complete_cells, 1),
+        description=f"pattern detection: {cells:,} cells",
+    )
+
+
+def _progress(screen: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", justify="left"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=screen,
+        transient=True,
+    )
+
+
+def _show(settings: Settings, run: DemoRun, seconds: dict[str, float], screen: Console) -> None:
+    lake = Lake(settings.lake)
+    offset = read_offset(lake.offset_file)
+    counts = {name: _count(lake, name) for name in ("source_quarantine", "payments_raw_bronze")}
+    detections = delta.read_rows(lake.table("detections"), DETECTIONS)
+    files = delta.read_rows(lake.table("detection_files"), DETECTION_FILES)
+    table = Table(title=f"{settings.log} in {settings.lake}", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    entries = offset.entries if offset else 0
+    table.add_row("rows in", f"{entries:,}")
+    table.add_row("chunked", f"{entries - counts['source_quarantine']:,}")
+    table.add_row("quarantined", f"{counts['source_quarantine']:,}")
+    table.add_row("bronze", f"{counts['payments_raw_bronze']:,}")
+    for name in ("UPGRADE", "CHILD", "DEI-NEEDED"):
+        table.add_row(f"detections {name}", f"{detections['action_type'].to_pylist().count(name):,}")
+    table.add_row("files written", f"{len(files):,}")
+    table.add_row(
+        "checks passed", f"{run.checks_passed} of {run.checks_passed + len(run.checks_failed)}", end_section=True
+    )
+    for label, taken in seconds.items():
+        table.add_row(label, f"{taken:.1f} s")
+    screen.print(table)
+
+
+def _count(lake: Lake, name: str) -> int:
+    table = delta.open_table(lake.table(name))
+    return table.count() if table is not None else 0
+
+
+def _say_what_next(settings: Settings, home: Path, is_own: bool, screen: Console) -> None:
+    lake = "" if is_own and settings.lake == HOME / "lake" else f" --lake {settings.lake}"
+    screen.print("Next:")
+    screen.print(
+        "  make ui                                  the graph, live, at http://127.0.0.1:3000", highlight=False
+    )
+    screen.print(f"  .venv/bin/tollgate detections{lake}      what was found", highlight=False, soft_wrap=True)

@@ -1,0 +1,156 @@
+"""The checks of the flow from landed chunks to detection files."""
+
+import csv
+from pathlib import Path
+
+import duckdb
+
+from expectations import delta
+from expectations.catalog import Lake
+from expectations.clock import Clock
+from expectations.landing import list_chunks
+from expectations.offset import read_offset
+from expectations.tables import DETECTION_FILES, DETECTIONS, PATTERN_STATE, PATTERN_STATUS, PAYMENTS_RAW_BRONZE
+from expectations.thresholds import DETECTION_LAG_SECONDS, DETECTIONS_PER_FILE
+from orchestration.outcomes import CheckDeclaration, Outcome
+from spark_jobs.pattern_detector.cells import complete_cells
+from spark_jobs.pattern_detector.detector import MicroBatch
+from spark_jobs.pattern_detector.state import committed_cells
+
+STATE_CONSERVED = CheckDeclaration(
+    "pattern_state",
+    "rows_conserved",
+    "The pairs' totals add up to the rows and weights of bronze in the evaluated cells.",
+)
+STATUS_CONSISTENT = CheckDeclaration(
+    "pattern_status", "agrees_with_detections", "A pattern has a status exactly where it was raised."
+)
+DETECTIONS_UNIQUE = CheckDeclaration(
+    "detections", "raised_once", "No (pattern, customer, merchant) was raised twice; the sequence has no gap."
+)
+DETECTION_LAG = CheckDeclaration(
+    "detections",
+    "lag",
+    f"A complete grid cell is evaluated within {DETECTION_LAG_SECONDS} s of landing.",
+    is_blocking=False,
+)
+FILES_EXACT = CheckDeclaration(
+    "detection_files",
+    "files_of_exactly_fifty",
+    f"Every file but a drained one has {DETECTIONS_PER_FILE} records, and files + waiting = detections.",
+)
+
+CHECKS = (STATE_CONSERVED, STATUS_CONSISTENT, DETECTIONS_UNIQUE, DETECTION_LAG, FILES_EXACT)
+
+_TABLES = (PATTERN_STATE, PATTERN_STATUS, DETECTIONS, DETECTION_FILES, PAYMENTS_RAW_BRONZE)
+
+
+def check_micro_batch(batch: MicroBatch) -> list[Outcome]:
+    """The verdicts on one micro-batch of the stream."""
+    exact = all("_partial" in path.name or _records(path) == DETECTIONS_PER_FILE for path in batch.files)
+    outcomes = [
+        DETECTION_LAG.outcome(
+            batch.lag_s <= DETECTION_LAG_SECONDS, f"{batch.lag_s:.2f} s after landing", lag_seconds=batch.lag_s
+        )
+    ]
+    if batch.files:
+        outcomes.append(FILES_EXACT.outcome(exact, f"{len(batch.files)} files written", files=len(batch.files)))
+    return outcomes
+
+
+def check_lake(lake: Lake, clock: Clock) -> list[Outcome]:
+    """The verdicts on all that is there."""
+    for schema in _TABLES:
+        if schema is not PATTERN_STATE:
+            delta.ensure_table(lake.table(schema.name), schema)
+    with delta.connect({s.name: lake.table(s.name) for s in _TABLES if delta.open_table(lake.table(s.name))}) as found:
+        return [
+            _state_conserved(lake, found),
+            _status_consistent(found),
+            _detections_unique(found),
+            _lag(lake, clock),
+            _files_exact(lake, found),
+        ]
+
+
+def _state_conserved(lake: Lake, connection: duckdb.DuckDBPyConnection) -> Outcome:
+    cells = committed_cells(lake.table("pattern_state"))
+    held = (0, 0)
+    if cells:
+        held = connection.execute(
+            "SELECT coalesce(sum(transactions), 0), coalesce(sum(weight_sum), 0) FROM ("
+            "SELECT * FROM pattern_state WHERE customer_id <> '' "
+            "QUALIFY row_number() OVER (PARTITION BY merchant_id, customer_id ORDER BY cell DESC) = 1)"
+        ).fetchone()
+    landed = connection.execute(
+        "SELECT count(*), coalesce(sum(weight), 0) FROM payments_raw_bronze WHERE _chunk < ?", [cells]
+    ).fetchone()
+    return STATE_CONSERVED.outcome(
+        held == landed,
+        f"{held[0]:,} rows in the state of {cells:,} cells, {landed[0]:,} in bronze",
+        cells=cells, rows_in_state=int(held[0]), rows_in_bronze=int(landed[0]),
+    )  # fmt: skip
+
+
+def _status_consistent(connection: duckdb.DuckDBPyConnection) -> Outcome:
+    (astray,) = connection.execute(
+        "SELECT count(*) FROM pattern_status s FULL JOIN detections d USING (pattern_id, customer_id, merchant_id) "
+        "WHERE s.cell IS NULL OR d.cell IS NULL OR s.cell < d.cell"
+    ).fetchone()
+    (holding,) = connection.execute("SELECT count(*) FROM pattern_status WHERE holds").fetchone()
+    return STATUS_CONSISTENT.outcome(
+        astray == 0,
+        f"{holding:,} patterns hold now; {astray:,} disagree with the outbox",
+        holding=holding,
+        astray=astray,
+    )
+
+
+def _detections_unique(connection: duckdb.DuckDBPyConnection) -> Outcome:
+    total, distinct, last = connection.execute(
+        "SELECT count(*), count(DISTINCT (pattern_id, customer_id, merchant_id)), coalesce(max(sequence), -1) "
+        "FROM detections"
+    ).fetchone()
+    by_pattern = connection.execute("SELECT action_type, count(*) FROM detections GROUP BY ALL ORDER BY 1").fetchall()
+    return DETECTIONS_UNIQUE.outcome(
+        total == distinct == last + 1, f"{total:,} detections, {distinct:,} distinct", **dict(by_pattern)
+    )
+
+
+def _lag(lake: Lake, clock: Clock) -> Outcome:
+    offset = read_offset(lake.offset_file)
+    waiting = complete_cells(list_chunks(lake.landing), offset, committed_cells(lake.table("pattern_state")))
+    lag = 0.0
+    if waiting:
+        lag = clock().timestamp() - (lake.landing / waiting[0][-1].name).stat().st_mtime
+    return DETECTION_LAG.outcome(
+        lag <= DETECTION_LAG_SECONDS,
+        f"{len(waiting):,} complete cells wait, the oldest for {lag:.1f} s",
+        waiting_cells=len(waiting), lag_seconds=lag,
+    )  # fmt: skip
+
+
+def _files_exact(lake: Lake, connection: duckdb.DuckDBPyConnection) -> Outcome:
+    ledger = connection.execute(
+        "SELECT name, last_sequence - first_sequence + 1, is_partial FROM detection_files ORDER BY file_sequence"
+    ).fetchall()
+    (detections,) = connection.execute("SELECT count(*) FROM detections").fetchone()
+    wrong = [
+        name
+        for name, records, is_partial in ledger
+        if ((lake.detection_files / name).exists() and _records(lake.detection_files / name) != records)
+        or (not is_partial and records != DETECTIONS_PER_FILE)
+    ]  # fmt: skip
+    written = sum(records for _, records, _ in ledger)
+    waiting = detections - written
+    return FILES_EXACT.outcome(
+        not wrong and 0 <= waiting < DETECTIONS_PER_FILE,
+        f"{len(ledger):,} files with {written:,} detections, {waiting:,} waiting"
+        + (f"; wrong: {', '.join(wrong[:3])}" if wrong else ""),
+        files=len(ledger), written=written, waiting=waiting,
+    )  # fmt: skip
+
+
+def _records(path: Path) -> int:
+    with open(path, newline="") as file:
+        return sum(1 for _ in csv.reader(file)) - 1

@@ -1,0 +1,61 @@
+"""`tollgate ui`: Dagster's web server and daemon, and a company that keeps paying."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from expectations.card_numbers import make_token_key
+from expectations.settings import HOME, Settings
+from orchestration.dagster_home import prepare_dagster_home
+
+_WORKSPACE = Path(__file__).parent.parent / "workspace.yaml"
+
+
+def run_live(settings: Settings, rate: float, host: str, port: int, screen: Console) -> None:
+    """Starts everything and waits; an interrupt, or the end of one part, stops the others.
+
+    Args:
+        rate: events per second that the simulated company appends to the log; 0 for none.
+        host, port: where the web server listens.
+    """
+    if settings.token_key is None:
+        make_token_key(settings.token_key_file)
+    home = prepare_dagster_home()
+    logs = HOME / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(_WORKSPACE), "-h", host, "-p", str(port)]
+    parts = [_start(command, logs / "dagster.log")]
+    if rate > 0:
+        follow = ["simulate", "--follow", "--rate", str(rate), "--out", str(settings.log)]
+        parts.append(_start([sys.executable, "-m", "orchestration.cli", *follow], logs / "simulate.log"))
+    screen.print(f"http://{host}:{port} - the graph, live. Stop with Ctrl-C.", highlight=False)
+    screen.print(f"log {settings.log}, lake {settings.lake}, Dagster home {home}, output {logs}", soft_wrap=True)
+    try:
+        while all(part.poll() is None for part in parts):
+            time.sleep(0.5)
+        screen.print(f"one part has ended; see {logs}", style="red")
+    except KeyboardInterrupt:
+        screen.print("stopping")
+    finally:
+        _stop(parts)
+
+
+def _start(command: list[str], log: Path) -> subprocess.Popen:
+    with open(log, "ab") as output:
+        return subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, env=os.environ)
+
+
+def _stop(parts: list[subprocess.Popen]) -> None:
+    for part in parts:
+        if part.poll() is None:
+            part.send_signal(signal.SIGINT)
+    for part in parts:
+        try:
+            part.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(part.pid, signal.SIGKILL)

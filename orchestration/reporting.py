@@ -1,0 +1,50 @@
+"""How the pure steps' figures and verdicts become Dagster events: the same ones from a run, a stream and a sensor."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from orchestration.outcomes import CheckDeclaration, Outcome
+
+
+def check_spec(declaration: CheckDeclaration) -> dg.AssetCheckSpec:
+    """The check as Dagster declares it."""
+    return dg.AssetCheckSpec(
+        name=declaration.check,
+        asset=declaration.asset,
+        description=declaration.description,
+        blocking=declaration.is_blocking,
+    )
+
+
+def check_result(outcome: Outcome) -> dg.AssetCheckResult:
+    """The verdict as a run yields it."""
+    return dg.AssetCheckResult(
+        asset_key=outcome.asset,
+        check_name=outcome.check,
+        passed=outcome.passed,
+        description=outcome.summary,
+        metadata=dict(outcome.figures),
+    )
+
+
+def check_evaluation(outcome: Outcome) -> dg.AssetCheckEvaluation:
+    """The verdict as a sensor tick or a stream reports it."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(outcome.asset),
+        check_name=outcome.check,
+        passed=outcome.passed,
+        description=outcome.summary,
+        metadata=dict(outcome.figures),
+    )
+
+
+def materialization(asset: str, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
+    """A materialisation as a sensor tick or a stream reports it."""
+    return dg.AssetMaterialization(asset_key=asset, metadata=dict(metadata))
+
+
+def failures(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Those that did not pass."""
+    return [outcome for outcome in outcomes if not outcome.passed]

@@ -55,7 +55,7 @@ def exactly_once(app: str, position: int) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(app, position)])
 
 
-def append_once(path: Path, schema: TableSchema, rows: pa.Table, app: str, upto: int) -> bool:
+def append_once(table: DeltaTable, rows: pa.Table, app: str, upto: int) -> bool:
     """Appends rows that bring `app` to the exclusive position `upto`; does nothing where it is there already.
 
     The rows must all lie at or after the position where the app stands, and before `upto`.
@@ -63,10 +63,9 @@ def append_once(path: Path, schema: TableSchema, rows: pa.Table, app: str, upto:
     Raises:
         deltalake.exceptions.CommitFailedError: another writer came first.
     """
-    table = ensure_table(path, schema)
     if position(table, app) >= upto:
         return False
-    write_deltalake(table, rows.cast(schema.arrow()), mode="append", commit_properties=exactly_once(app, upto))
+    write_deltalake(table, rows, mode="append", commit_properties=exactly_once(app, upto))
     return True
 
 

@@ -43,11 +43,18 @@ def list_chunks(folder: Path) -> list[Chunk]:
     return sorted(Chunk(int(m["first"]), int(m["last"]), m["source"]) for m in found if m)
 
 
-def write_chunk(folder: Path, chunk: Chunk, rows: pa.Table) -> Path:
-    """Writes a chunk file with the canonical columns; it appears whole or not at all."""
+def encode_chunk(rows: pa.Table) -> bytes:
+    """The text of a chunk file: the canonical columns under a header, null as nothing, an empty text as quotes."""
+    text = pa.BufferOutputStream()
+    pacsv.write_csv(rows, text)
+    return text.getvalue().to_pybytes()
+
+
+def write_chunk(folder: Path, chunk: Chunk, content: bytes) -> Path:
+    """Writes a chunk file; it appears whole or not at all."""
     path = folder / chunk.name
     with replacing(path) as file:
-        pacsv.write_csv(rows, file)
+        file.write(content)
     return path
 
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from orchestration import jobs
 from orchestration.alerts import sensors as alerts
 from orchestration.chunking import assets as chunking
 from orchestration.chunking import checks as chunking_checks
@@ -10,7 +11,6 @@ from orchestration.detection import assets as detection
 from orchestration.detection import checks as detection_checks
 from orchestration.detection import jobs as detection_jobs
 from orchestration.detection import sensors as detection_sensors
-from orchestration.jobs import from_log_to_files
 from orchestration.maintenance import assets as maintenance
 from orchestration.maintenance import checks as maintenance_checks
 from orchestration.maintenance import schedules as maintenance_schedules
@@ -19,10 +19,10 @@ from orchestration.resources import Platform, Spark
 _FLOWS = (chunking, detection, maintenance)
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules(_FLOWS),
+    assets=dg.load_assets_from_modules(_FLOWS, include_specs=True),
     asset_checks=dg.load_asset_checks_from_modules([chunking_checks, detection_checks, maintenance_checks]),
-    jobs=[from_log_to_files, detection_jobs.pattern_stream, maintenance_schedules.maintenance],
-    schedules=[maintenance_schedules.hourly_maintenance],
+    jobs=[jobs.from_log_to_files, jobs.audit, detection_jobs.pattern_stream, maintenance_schedules.maintenance],
+    schedules=[jobs.nightly_audit, maintenance_schedules.hourly_maintenance],
     sensors=[
         chunking_sensors.chunker_sensor,
         chunking_sensors.offset_watchdog,

@@ -1,4 +1,4 @@
-"""Jobs that cross the flows."""
+"""Jobs that cross the flows, and their schedules. They select by group, so that a new asset needs no edit here."""
 
 import dagster as dg
 
@@ -8,4 +8,20 @@ from_log_to_files = dg.define_asset_job(
     "from_log_to_files",
     selection=dg.AssetSelection.all() - dg.AssetSelection.groups(MAINTENANCE),
     description="The whole graph once: drains the log, works off what waits, and checks everything.",
+)
+
+audit = dg.define_asset_job(
+    "audit",
+    selection=dg.AssetSelection.all_asset_checks(),
+    description="Every check over the whole lake, and nothing else.",
+)
+
+AUDIT_CRON = "41 2 * * *"
+
+nightly_audit = dg.ScheduleDefinition(
+    name="nightly_audit",
+    job=audit,
+    cron_schedule=AUDIT_CRON,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
 )

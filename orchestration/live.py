@@ -35,6 +35,8 @@ def run_live(settings: Settings, rate: float, host: str, port: int, screen: Cons
         parts.append(_start([sys.executable, "-m", "orchestration.cli", *follow], logs / "simulate.log"))
     screen.print(f"http://{host}:{port} - the graph, live. Stop with Ctrl-C.", highlight=False)
     screen.print(f"log {settings.log}, lake {settings.lake}, Dagster home {home}, output {logs}", soft_wrap=True)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     try:
         while all(part.poll() is None for part in parts):
             time.sleep(0.5)
@@ -53,7 +55,7 @@ def _start(command: list[str], log: Path) -> subprocess.Popen:
 def _stop(parts: list[subprocess.Popen]) -> None:
     for part in parts:
         if part.poll() is None:
-            part.send_signal(signal.SIGINT)
+            part.send_signal(signal.SIGTERM)
     for part in parts:
         try:
             part.wait(timeout=20)

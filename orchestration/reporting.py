@@ -1,6 +1,6 @@
 """How the pure steps' figures and verdicts become Dagster events: the same ones from a run, a stream and a sensor."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -29,6 +29,14 @@ def check_result(outcome: Outcome) -> dg.AssetCheckResult:
     )
 
 
+def check_results(outcomes: Iterable[Outcome], context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    """The verdicts that this run was asked for."""
+    wanted = context.op_execution_context.selected_asset_check_keys
+    for outcome in outcomes:
+        if dg.AssetCheckKey(dg.AssetKey(outcome.asset), outcome.check) in wanted:
+            yield check_result(outcome)
+
+
 def check_evaluation(outcome: Outcome) -> dg.AssetCheckEvaluation:
     """The verdict as a sensor tick or a stream reports it."""
     return dg.AssetCheckEvaluation(
@@ -43,8 +51,3 @@ def check_evaluation(outcome: Outcome) -> dg.AssetCheckEvaluation:
 def materialization(asset: str, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
     """A materialisation as a sensor tick or a stream reports it."""
     return dg.AssetMaterialization(asset_key=asset, metadata=dict(metadata))
-
-
-def failures(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Those that did not pass."""
-    return [outcome for outcome in outcomes if not outcome.passed]

@@ -109,10 +109,7 @@ def adapt(
     Raises:
         SettingsError: a card number was met and there is no key.
     """
-    faults = _unparsable(adapter, header, block)
-    table, unreadable = _parse(adapter, header, block, np.flatnonzero(~np.isin(np.arange(len(block)), [*faults])))
-    faults |= dict.fromkeys(unreadable, (Reason.MALFORMED_RECORD, None, "one CSV record"))
-    kept = np.flatnonzero(~np.isin(np.arange(len(block)), [*faults]))
+    table, kept, faults = _read(adapter, header, block)
     raw = RawBlock(table, block.first_entry + kept, make_tokeniser, day_zero, source)
     parsed = {
         field.name: adapter.columns[field.name](raw) if field.name in adapter.columns else _absent(field, len(table))
@@ -144,8 +141,26 @@ def _absent(field: Field, rows: int) -> Parsed:
     return Parsed(pa.nulls(rows, field.type.arrow))
 
 
+def _read(
+    adapter: SourceAdapter, header: list[str], block: SourceBlock
+) -> tuple[pa.Table, np.ndarray, dict[int, _Fault]]:
+    """The records as text columns, their indices in the block, and the faults of those that cannot be read.
+
+    As a rule all of them parse at once; only if they do not is each one looked at.
+    """
+    every = np.arange(len(block))
+    if not block.records.unterminated.any():
+        table = _read_csv(adapter, header, block.content, block.records.spans_lines)
+        if table is not None and len(table) == len(block):
+            return table, every, {}
+    faults = _unparsable(adapter, header, block)
+    table, unreadable = _parse(adapter, header, block, np.setdiff1d(every, [*faults]))
+    faults |= dict.fromkeys(unreadable, (Reason.MALFORMED_RECORD, None, "one CSV record"))
+    return table, np.setdiff1d(every, [*faults]), faults
+
+
 def _unparsable(adapter: SourceAdapter, header: list[str], block: SourceBlock) -> dict[int, _Fault]:
-    """Records that are no text of the right number of fields, by index in the block. The fast path finds none."""
+    """Records that are no text of the right number of fields, by index in the block."""
     faults: dict[int, _Fault] = {
         int(index): (Reason.UNTERMINATED_QUOTE, None, "a quote closes within its record")
         for index in np.flatnonzero(block.records.unterminated)
@@ -172,10 +187,7 @@ def _parse(
     adapter: SourceAdapter, header: list[str], block: SourceBlock, indices: np.ndarray
 ) -> tuple[pa.Table, list[int]]:
     """The records as text columns, and the indices of those that do not parse to exactly one row."""
-    if len(indices) == len(block):
-        content = block.content
-    else:
-        content = b"".join(block.record(index) for index in indices)
+    content = b"".join(block.record(index) for index in indices)
     table = _read_csv(adapter, header, content, block.records.spans_lines)
     if table is not None and len(table) == len(indices):
         return table, []

@@ -48,7 +48,7 @@ transaction_log = dg.AssetSpec(
             "payments_raw_bronze",
             deps=["landing_chunks"],
             group_name="bronze",
-            description="Every landed event as it came, with where it came from; appended exactly once, change feed on.",
+            description="Every landed event as it came, and where it came from; appended exactly once, change feed on.",
             kinds={"python", "deltalake", "bronze"},
             owners=DATA_ENGINEERS,
             freshness_policy=LIVE,

@@ -73,6 +73,14 @@ def check_tick(tick: Tick) -> list[Outcome]:
         OFFSET_MONOTONIC.outcome(
             offset.entries == tick.chunk.last + 1, f"offset at entry {offset.entries:,}", entries=offset.entries
         ),
+        NO_CARD_NUMBERS.outcome(True, "the chunk and its quarantined entries were scanned before anything was written"),
+        QUARANTINE_EXPLAINED.outcome(True, f"{tick.quarantined:,} quarantined entries, each with a reason"),
+        ROWS_CONSERVED.outcome(
+            tick.bronze_rows + tick.quarantine_rows == offset.entries,
+            f"{offset.entries:,} entries so far = {tick.bronze_rows:,} in bronze + {tick.quarantine_rows:,} quarantined",
+            bronze_rows=tick.bronze_rows,
+        ),
+        BRONZE_SCHEMA.outcome(True, "the chunk had the canonical schema before anything was written"),
         SOURCE_READABLE.outcome(True, "read", byte_offset=offset.byte_offset),
     ]  # fmt: skip
 

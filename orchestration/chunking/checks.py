@@ -5,23 +5,22 @@ from pathlib import Path
 
 import dagster as dg
 
+from expectations.settings import HOME
 from orchestration.chunking import audit
-from orchestration.reporting import check_result, check_spec
+from orchestration.chunking.watch import look
+from orchestration.reporting import check_results, check_spec
 from orchestration.resources import Platform
 
 
-@dg.multi_asset_check(specs=[check_spec(check) for check in audit.CHECKS], name="chunking_checks")
+@dg.multi_asset_check(specs=[check_spec(check) for check in audit.CHECKS], name="chunking_checks", can_subset=True)
 def chunking_checks(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
     """Conservation in counts and money, offset, schema, and no card number anywhere."""
-    outside = [Path(context.instance.root_directory)] if not context.instance.is_ephemeral else []
-    for outcome in audit.check_lake(platform.lake(), [folder for folder in outside if folder.exists()]):
-        yield check_result(outcome)
+    outside = [] if context.instance.is_ephemeral else [Path(context.instance.root_directory), HOME / "logs"]
+    outcomes = audit.check_lake(platform.lake(), [folder for folder in outside if folder.exists()])
+    yield from check_results(outcomes, context)
 
 
-@dg.multi_asset_check(specs=[check_spec(check) for check in audit.LIVE_CHECKS], name="chunker_watch")
-def chunker_watch(platform: Platform) -> Iterator[dg.AssetCheckResult]:
+@dg.multi_asset_check(specs=[check_spec(check) for check in audit.LIVE_CHECKS], name="chunker_watch", can_subset=True)
+def chunker_watch(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
     """Whether the log can be read and nothing waits in it for long; live, the sensors evaluate the same."""
-    from orchestration.chunking.watch import look
-
-    for outcome in look(platform.settings()):
-        yield check_result(outcome)
+    yield from check_results(look(platform.settings()), context)

@@ -21,13 +21,14 @@ from expectations.card_numbers import TokeniserFactory, fingerprint
 from expectations.catalog import Lake
 from expectations.clock import Clock
 from expectations.errors import LakeBusy, LakeMismatch, SourceError
-from expectations.landing import Chunk, list_chunks, read_chunk, write_chunk
+from expectations.landing import Chunk, encode_chunk, list_chunks, read_chunk, write_chunk
 from expectations.offset import Offset, read_offset, write_offset
+from expectations.schema import TableSchema
 from expectations.sources.adapter import Adapted, Rejection, SourceAdapter, SourceBlock, adapt
 from expectations.sources.csv_records import split_records
 from expectations.sources.registry import recognise
 from expectations.thresholds import FINGERPRINT_BYTES, MAX_ENTRY_BYTES
-from orchestration.chunking.gates import check_chunk
+from orchestration.chunking.gates import check_chunk, check_totals
 from orchestration.chunking.source_log import SourceLog, open_log, read_header, source_name
 
 _APP = "chunker"
@@ -46,6 +47,7 @@ class Tick:
         path: where it is.
         rows: events in it.
         quarantined: entries that went to quarantine instead.
+        bronze_rows, quarantine_rows: what the two tables hold by now, as they count themselves.
         is_adopted: the file was there already, left by a tick that was killed.
         offset: the committed offset.
         amount_minor: sum over the chunk's rows.
@@ -58,6 +60,8 @@ class Tick:
     path: Path
     rows: int
     quarantined: int
+    bronze_rows: int
+    quarantine_rows: int
     is_adopted: bool
     offset: Offset
     amount_minor: dict[str, int]
@@ -89,6 +93,7 @@ class Chunker:
     passed: CommitPoint = field(default=lambda point: None)
     _log: SourceLog | None = None
     _session: "_Session | None" = None
+    _tables: dict[str, delta.DeltaTable] = field(default_factory=dict)
 
     @contextmanager
     def alone(self) -> Iterator["Chunker"]:
@@ -257,21 +262,24 @@ class Chunker:
             session.adapter, session.header, session.position.source, block, self.make_tokeniser, self.day_zero
         )
         chunk = Chunk(block.first_entry, block.first_entry + len(block) - 1, session.position.source)
-        check_chunk(chunk, adapted)
+        content = encode_chunk(adapted.rows)
+        check_chunk(chunk, adapted, content)
         upto = chunk.last + 1
         if adapted.rejections:
             rejected = _quarantine_rows(session.position.source, adapted.rejections, now)
-            delta.append_once(self.lake.table("source_quarantine"), tables.SOURCE_QUARANTINE, rejected, _APP, upto)
+            delta.append_once(self._table(tables.SOURCE_QUARANTINE), rejected, _APP, upto)
         self.passed("quarantine")
         path, is_adopted = self.lake.landing / chunk.name, False
         if path.exists():
             adapted, is_adopted = replace(adapted, rows=_adopt(path, adapted)), True
         else:
-            write_chunk(self.lake.landing, chunk, adapted.rows)
+            write_chunk(self.lake.landing, chunk, content)
         self.passed("chunk")
         bronze = _bronze_rows(adapted, chunk, chunk.cell(self.chunk_size), now)
-        delta.append_once(self.lake.table("payments_raw_bronze"), tables.PAYMENTS_RAW_BRONZE, bronze, _APP, upto)
+        delta.append_once(self._table(tables.PAYMENTS_RAW_BRONZE), bronze, _APP, upto)
         self.passed("bronze")
+        held = [self._table(schema).count() for schema in (tables.PAYMENTS_RAW_BRONZE, tables.SOURCE_QUARANTINE)]
+        check_totals(chunk, *held)
         tail = (session.tail + block.content)[-FINGERPRINT_BYTES:]
         head = (session.head + block.content)[:FINGERPRINT_BYTES]
         offset = replace(
@@ -291,6 +299,8 @@ class Chunker:
             path=path,
             rows=len(adapted.rows),
             quarantined=len(adapted.rejections),
+            bronze_rows=held[0],
+            quarantine_rows=held[1],
             is_adopted=is_adopted,
             offset=offset,
             amount_minor=_money(adapted.rows),
@@ -298,6 +308,14 @@ class Chunker:
             newest_event_at=pc.max(adapted.rows["event_timestamp"]).as_py(),
             duration_s=time.perf_counter() - started,
         )
+
+    def _table(self, schema: TableSchema) -> delta.DeltaTable:
+        """A table of the lake at its latest version, opened once."""
+        if schema.name in self._tables:
+            self._tables[schema.name].update_incremental()
+        else:
+            self._tables[schema.name] = delta.ensure_table(self.lake.table(schema.name), schema)
+        return self._tables[schema.name]
 
     def _write_offset(self, offset: Offset) -> None:
         write_offset(self.lake.offset_file, offset)

@@ -39,8 +39,7 @@ def store_detections(lake: Lake, flips: Sequence[Flip], upto: int, y_started_at:
 
     The outbox remembers up to which cell it holds everything, so a cell that is evaluated again adds nothing.
     """
-    path = lake.table("detections")
-    table = delta.ensure_table(path, DETECTIONS)
+    table = delta.ensure_table(lake.table("detections"), DETECTIONS)
     held = delta.position(table, _APP)
     raised = [flip for flip in flips if flip.is_first and flip.cell >= held]
     if not raised:
@@ -59,7 +58,7 @@ def store_detections(lake: Lake, flips: Sequence[Flip], upto: int, y_started_at:
         }
         for place, flip in enumerate(raised)
     ]
-    delta.append_once(path, DETECTIONS, pa.Table.from_pylist(rows, DETECTIONS.arrow()), _APP, upto)
+    delta.append_once(table, pa.Table.from_pylist(rows, DETECTIONS.arrow()), _APP, upto)
     return len(raised)
 
 
@@ -138,8 +137,8 @@ def _write_file(lake: Lake, rows: pa.Table, number: int, passed: Callable[[str],
         "last_sequence": rows["sequence"][-1].as_py(),
         "is_partial": is_partial,
     }
-    entered = pa.Table.from_pylist([entry], DETECTION_FILES.arrow())
-    delta.append_once(lake.table("detection_files"), DETECTION_FILES, entered, _LEDGER_APP, number)
+    ledger = delta.ensure_table(lake.table("detection_files"), DETECTION_FILES)
+    delta.append_once(ledger, pa.Table.from_pylist([entry], DETECTION_FILES.arrow()), _LEDGER_APP, number)
     passed("file_entered")
     return _show(hidden)
 

@@ -1,6 +1,7 @@
 """The landing zone: how chunk files are named, written, listed and read back."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +59,14 @@ def write_chunk(folder: Path, chunk: Chunk, content: bytes) -> Path:
     return path
 
 
-def read_chunk(path: Path) -> pa.Table:
-    """The rows of a chunk file, with the canonical types."""
-    schema = PAYMENT.arrow()
+def read_chunk(path: Path, columns: Sequence[str] = PAYMENT.columns) -> pa.Table:
+    """The rows of a chunk file, or some columns of them, with the canonical types."""
+    schema = pa.schema([PAYMENT.arrow().field(name) for name in columns])
     table = pacsv.read_csv(
         path,
         parse_options=pacsv.ParseOptions(newlines_in_values=True),
         convert_options=pacsv.ConvertOptions(
+            include_columns=list(columns),
             column_types={field.name: field.type for field in schema},
             null_values=[""],
             strings_can_be_null=True,

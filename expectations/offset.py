@@ -52,8 +52,9 @@ def read_offset(path: Path) -> Offset | None:
     if not path.exists():
         return None
     try:
-        (row,) = csv.DictReader(io.StringIO(path.read_text()))
-        return Offset(
+        text = path.read_text()
+        (row,) = csv.DictReader(io.StringIO(text), strict=True)
+        offset = Offset(
             source=row["source"],
             adapter=row["adapter"],
             chunk_size=int(row["chunk_size"]),
@@ -61,10 +62,13 @@ def read_offset(path: Path) -> Offset | None:
             tail_fingerprint=row["tail_fingerprint"],
             entries=int(row["entries"]),
             byte_offset=int(row["byte_offset"]),
-            is_final=row["is_final"] == "true",
+            is_final={"true": True, "false": False}[row["is_final"]],
             committed_at=datetime.fromisoformat(row["committed_at"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+        if not text.endswith("\n") or min(offset.chunk_size - 1, offset.entries, offset.byte_offset) < 0:
+            raise ValueError("cut off, or a negative position")
+        return offset
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise LakeMismatch("not an offset file", where=path, remedy="restore it from a backup") from error
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSetting
 
 from expectations import thresholds
 from expectations.clock import Clock, frozen_clock, system_clock
@@ -52,3 +53,5 @@ def load_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         name = "TOLLGATE_" + ".".join(str(part) for part in first["loc"]).upper()
         raise SettingsError(f"{name}: {first['msg']}", remedy="correct the variable") from error
+    except UnreadableSetting as error:
+        raise SettingsError(str(error), remedy="correct the variable: a list is written as JSON") from error

@@ -14,7 +14,7 @@ from expectations.card_numbers import MIN_DIGITS, TokeniserFactory, mask_long_nu
 from expectations.payments import PAYMENT
 from expectations.schema import DataType, Field
 from expectations.sources.columns import Parsed, Parser, RawBlock, Reason
-from expectations.sources.csv_records import Records, field_counts
+from expectations.sources.csv_records import Records, field_counts, irregular
 
 
 @dataclass(frozen=True)
@@ -149,12 +149,13 @@ def _read(
     As a rule all of them parse at once; only if they do not is each one looked at.
     """
     every = np.arange(len(block))
-    if not block.records.unterminated.any():
+    is_alone = irregular(block.content, block.records, adapter.quote, adapter.delimiter)
+    if not (block.records.unterminated | is_alone).any():
         table = _read_csv(adapter, header, block.content, block.records.spans_lines)
         if table is not None and len(table) == len(block):
             return table, every, {}
     faults = _unparsable(adapter, header, block)
-    table, unreadable = _parse(adapter, header, block, np.setdiff1d(every, [*faults]))
+    table, unreadable = _parse(adapter, header, block, np.setdiff1d(every, [*faults]), is_alone)
     faults |= dict.fromkeys(unreadable, (Reason.MALFORMED_RECORD, None, "one CSV record"))
     return table, np.setdiff1d(every, [*faults]), faults
 
@@ -184,17 +185,18 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _parse(
-    adapter: SourceAdapter, header: list[str], block: SourceBlock, indices: np.ndarray
+    adapter: SourceAdapter, header: list[str], block: SourceBlock, indices: np.ndarray, is_alone: np.ndarray
 ) -> tuple[pa.Table, list[int]]:
     """The records as text columns, and the indices of those that do not parse to exactly one row."""
-    content = b"".join(block.record(index) for index in indices)
-    table = _read_csv(adapter, header, content, block.records.spans_lines)
-    if table is not None and len(table) == len(indices):
-        return table, []
+    if len(indices) <= 1 or not is_alone[indices].any():
+        content = b"".join(block.record(index) for index in indices)
+        table = _read_csv(adapter, header, content, block.records.spans_lines)
+        if table is not None and len(table) == len(indices):
+            return table, []
     if len(indices) == 1:
         return pa.table({name: pa.array([], pa.string()) for name in header}), indices.tolist()
     half = len(indices) // 2
-    parts = [_parse(adapter, header, block, part) for part in (indices[:half], indices[half:])]
+    parts = [_parse(adapter, header, block, part, is_alone) for part in (indices[:half], indices[half:])]
     return pa.concat_tables([part[0] for part in parts]), [*parts[0][1], *parts[1][1]]
 
 
@@ -223,14 +225,15 @@ def _read_csv(adapter: SourceAdapter, header: list[str], content: bytes, spans_l
 
 
 def _invalid(parsed: Mapping[str, Parsed]) -> dict[int, _Fault]:
-    """Rows that break the schema, by row; each with the first field at fault in schema order."""
+    """Rows that break the schema, by row; each with the first field at fault: the currency, then in schema order."""
     faults: dict[int, _Fault] = {}
 
     def note(mask: np.ndarray | None, fault: _Fault) -> None:
         for row in np.flatnonzero(mask).tolist() if mask is not None else ():
             faults.setdefault(row, fault)
 
-    for field in PAYMENT.fields:
+    # Without its currency no amount can be read, so that the amounts would be blamed.
+    for field in sorted(PAYMENT.fields, key=lambda field: field.name != "currency"):
         column = parsed[field.name]
         at = column.source_column or field.name
         if column.reason:

@@ -136,18 +136,18 @@ def boolean(column: str) -> Parser:
 
 
 def instant(column: str) -> Parser:
-    """ISO 8601; without an offset it is UTC. Finer than microseconds is cut off."""
+    """ISO 8601, from 1900 to 2199; without an offset it is UTC. Finer than microseconds is cut off."""
     kind = pa.timestamp("us", tz="UTC")
 
     def parse(block: RawBlock) -> Parsed:
-        values, is_bad = _where_matching(block.text(column), r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?$")
+        values, is_bad = _where_matching(block.text(column), r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}([T ].*)?$")
         try:
             parsed = pc.cast(values, kind)
         except pa.ArrowInvalid:
             moments = pd.to_datetime(values.to_pandas(), format="ISO8601", utc=True, errors="coerce")
             parsed = pa.array(moments.dt.floor("us"), type=kind, from_pandas=True)
             is_bad = is_bad | _mask(pc.and_(pc.is_null(parsed), pc.is_valid(values)))
-        return Parsed(parsed, is_bad, Reason.BAD_INSTANT, "ISO 8601 instant", column)
+        return Parsed(parsed, is_bad, Reason.BAD_INSTANT, "ISO 8601 instant from 1900 to 2199", column)
 
     return parse
 

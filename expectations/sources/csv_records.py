@@ -4,6 +4,7 @@ A record ends at a newline before which the quotes of that record are balanced, 
 The cut depends on the bytes alone, never on how the file is read: the same file gives the same records.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from expectations.thresholds import MAX_ENTRY_BYTES
 
 _NEWLINE = 10
+_STRAY_RETURN = re.compile(rb"\r(?!\n)")
+_BYTE_ORDER_MARK = re.compile(rb"\xef\xbb\xbf")
 
 
 @dataclass(frozen=True)
@@ -109,3 +112,30 @@ def field_counts(block: bytes, records: Records, quote: str, delimiter: str) -> 
     quotes_at_start = np.searchsorted(quotes, records.starts)
     is_outside = ((np.searchsorted(quotes, delimiters) - quotes_at_start[record]) & 1) == 0
     return np.bincount(record[is_outside], minlength=len(records)) + 1
+
+
+def irregular(block: bytes, records: Records, quote: str, delimiter: str) -> np.ndarray:
+    """bool, which records a CSV reader may end elsewhere, or read otherwise at the head of a block than inside it.
+
+    They hold a quote inside an unquoted field or text after a closing one, a carriage return that ends no line, or
+    a byte order mark. Parsed one by one they come out the same whatever stands around them.
+    """
+    found = np.zeros(len(records), bool)
+    stray = [match.start() for pattern in (_STRAY_RETURN, _BYTE_ORDER_MARK) for match in pattern.finditer(block)]
+    found[np.searchsorted(records.ends, stray, side="right")] = True
+    if quote.encode() in block:
+        found[_with_misplaced_quotes(block, records, quote.encode(), delimiter.encode())] = True
+    return found
+
+
+def _with_misplaced_quotes(block: bytes, records: Records, quote: bytes, delimiter: bytes) -> np.ndarray:
+    """The records, as often as they have a quote that neither borders a field nor is doubled within one."""
+    octets = np.frombuffer(block, np.uint8)
+    quotes = np.flatnonzero(octets == ord(quote))
+    quotes_before = np.searchsorted(quotes, records.starts)
+    record = np.repeat(np.arange(len(records)), np.diff(quotes_before, append=len(quotes)))
+    opens = (np.arange(len(quotes)) - quotes_before[record]) % 2 == 0
+    neighbour = octets[np.clip(quotes + np.where(opens, -1, 1), 0, len(octets) - 1)]
+    fits = np.zeros(256, bool)
+    fits[[*b"\r\n", *quote, *delimiter]] = True
+    return record[~fits[neighbour]]

@@ -14,7 +14,8 @@ def recognise(header_line: bytes, where: object, adapters: Iterable[SourceAdapte
     """The adapter whose required columns the header has.
 
     Raises:
-        SourceError: the header is no UTF-8 text, or a required column is missing; names the closest format.
+        SourceError: the header is no UTF-8 text, has a name twice, or lacks a required column; names the closest
+            format.
     """
     if b"\0" in header_line or header_line[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise SourceError("not UTF-8 text", where=where, remedy="convert it to UTF-8")
@@ -27,6 +28,9 @@ def recognise(header_line: bytes, where: object, adapters: Iterable[SourceAdapte
         raise SourceError("the header is not UTF-8 text", where=where, remedy="convert it to UTF-8") from error
     for adapter in adapters:
         if not missing[adapter.name]:
+            names = adapter.header(header_line)
+            if len({*names}) < len(names):
+                raise SourceError("two columns have the same name", where=where, remedy="rename one in the header")
             return adapter
     closest = min(missing, key=lambda name: len(missing[name]))
     raise SourceError(

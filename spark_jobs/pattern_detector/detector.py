@@ -13,24 +13,20 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake.transaction import RemoveAction
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from expectations import delta
 from expectations.catalog import Lake
 from expectations.clock import Clock
 from expectations.landing import Chunk, list_chunks
 from expectations.offset import Offset, read_offset
-from expectations.payments import PAYMENT
 from expectations.tables import PATTERN_STATE
 from expectations.thresholds import PATTERNS, PatternThresholds
 from spark_jobs.pattern_detector import outbox, state
 from spark_jobs.pattern_detector.cells import complete_cells
 from spark_jobs.pattern_detector.patterns import Flip
-from spark_jobs.pattern_detector.worker import bucket_evaluator, unpack_report
+from spark_jobs.pattern_detector.worker import REPORT_DDL, ROWS_DDL, bucket_evaluator, chunk_reader, unpack_report
 
 CELLS_PER_BATCH = 16
-
-_REPORT_DDL = "bucket int, written string, flips string"
 
 
 @dataclass(frozen=True)
@@ -117,27 +113,18 @@ class Detector:
         return self._figures(chunks, first, upto, detections, flips, files, committed_at, started)
 
     def _rows(self, chunks: Sequence[Chunk], chunk_size: int) -> DataFrame:
-        """The rows of some chunks, with what the patterns need, and their place in the log."""
-        read = self.spark.read.schema(PAYMENT.spark()).csv(
-            [str(self.lake.landing / chunk.name) for chunk in chunks],
-            header=True,
-            multiLine=True,
-            escape='"',
-            emptyValue="",
-        )
-        first = F.regexp_extract("_metadata.file_name", r"_(\d+)_\d+\.csv$", 1).cast("long")
-        return read.select(
-            F.pmod(F.xxhash64("merchant_id"), F.lit(self.buckets)).cast("int").alias("bucket"),
-            F.floor(first / F.lit(chunk_size)).alias("cell"),
-            first.alias("chunk_first"),
-            F.monotonically_increasing_id().alias("row"),
-            "merchant_id", "customer_id", "gender", "amount_minor", "currency", "weight",
-        )  # fmt: skip
+        """The rows of some chunks, with what the patterns need; workers read the files, the driver names them."""
+        files = {
+            "path": [str((self.lake.landing / chunk.name).resolve()) for chunk in chunks],
+            "cell": [chunk.cell(chunk_size) for chunk in chunks],
+            "first": [chunk.first for chunk in chunks],
+        }
+        return self.spark.createDataFrame(pa.table(files)).mapInArrow(chunk_reader(self.buckets), ROWS_DDL)
 
     def _evaluate(self, table: delta.DeltaTable, rows: DataFrame, upto: int) -> pa.Table:
         found = state.snapshots(table, self.lake.table("pattern_state"), self.buckets)
         evaluate = bucket_evaluator({snapshot.bucket: snapshot for snapshot in found}, upto, self.thresholds)
-        return rows.groupBy("bucket").applyInArrow(evaluate, _REPORT_DDL).toArrow()
+        return rows.groupBy("bucket").applyInArrow(evaluate, REPORT_DDL).toArrow()
 
     def _commit(self, table: delta.DeltaTable, written: Sequence[state.WrittenState], upto: int) -> None:
         """The commit point: the state's new files, and how many cells they bring it to."""

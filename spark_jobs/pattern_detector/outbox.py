@@ -9,12 +9,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.compute as pc
+from deltalake import DeltaTable
 from filelock import FileLock
 
 from expectations import delta
 from expectations.catalog import Lake
-from expectations.files import sync_folder
+from expectations.files import replacing, sync_folder
 from expectations.tables import DETECTION_FILES, DETECTIONS, PATTERN_STATUS
 from expectations.thresholds import DETECTIONS_PER_FILE
 from spark_jobs.pattern_detector.patterns import Flip
@@ -24,6 +24,7 @@ FILE_TIME_ZONE = ZoneInfo("Asia/Kolkata")
 
 _APP = "pattern_detector"
 _LEDGER_APP = "detection_files"
+_HIDDEN = ".detections_*.csv.tmp"
 
 
 @contextmanager
@@ -80,32 +81,36 @@ def store_status(lake: Lake, flips: Sequence[Flip]) -> None:
     merge.when_matched_update_all(predicate="new.cell > old.cell").when_not_matched_insert_all().execute()
 
 
-def read_detections(lake: Lake) -> pa.Table:
-    """Every detection so far, in order."""
-    return delta.read_rows(lake.table("detections"), DETECTIONS, order_by=["sequence"])
+def read_detections(lake: Lake, begin: int = 0) -> pa.Table:
+    """Every detection so far, in order, or those from a place in the sequence on."""
+    found = delta.read_rows(lake.table("detections"), DETECTIONS, order_by=["sequence"])
+    return found.slice(begin)
 
 
 def write_files(lake: Lake, drain: bool = False, passed: Callable[[str], None] = lambda point: None) -> list[Path]:
     """Writes every full file that is due, and with `drain` the rest as a partial one.
 
     A file is written under a hidden name, entered into the ledger, and then shown by a rename; what a killed writer
-    left is first completed (it is in the ledger) or dropped (it is not).
+    left is first completed (it is in the ledger) or dropped (it is not). The ledger remembers, as its position, how
+    much of the outbox it has entered.
     """
-    folder = lake.detection_files
-    folder.mkdir(parents=True, exist_ok=True)
-    ledger = delta.read_rows(lake.table("detection_files"), DETECTION_FILES, order_by=["file_sequence"])
-    shown = _show_pending(folder, set(ledger["name"].to_pylist()))
-    begin = (pc.max(ledger["last_sequence"]).as_py() + 1) if len(ledger) else 0
-    table = delta.open_table(lake.table("detections"))
-    if table is None or table.count() - begin < (1 if drain else DETECTIONS_PER_FILE):
+    lake.detection_files.mkdir(parents=True, exist_ok=True)
+    shown = _show_pending(lake)
+    ledger = delta.ensure_table(lake.table("detection_files"), DETECTION_FILES)
+    waiting = _waiting(lake, ledger)
+    if waiting < (1 if drain else DETECTIONS_PER_FILE):
         return shown
-    waiting = read_detections(lake).slice(begin)
-    number = len(ledger)
-    while len(waiting) >= DETECTIONS_PER_FILE or (drain and len(waiting)):
-        rows, waiting = waiting.slice(0, DETECTIONS_PER_FILE), waiting.slice(DETECTIONS_PER_FILE)
-        number += 1
-        shown.append(_write_file(lake, rows, number, passed))
+    rows = read_detections(lake, begin=delta.position(ledger, _LEDGER_APP))
+    while len(rows) >= DETECTIONS_PER_FILE or (drain and len(rows)):
+        shown.append(_write_file(lake, ledger, rows.slice(0, DETECTIONS_PER_FILE), passed))
+        rows = rows.slice(DETECTIONS_PER_FILE)
     return shown
+
+
+def _waiting(lake: Lake, ledger: DeltaTable | None) -> int:
+    """How many detections are in no file yet."""
+    table = delta.open_table(lake.table("detections"))
+    return table.count() - delta.position(ledger, _LEDGER_APP) if table is not None else 0
 
 
 def write_files_alone(lake: Lake, drain: bool) -> list[Path]:
@@ -116,19 +121,17 @@ def write_files_alone(lake: Lake, drain: bool) -> list[Path]:
 
 def files_due(lake: Lake) -> bool:
     """Whether a full file waits to be written or shown."""
-    ledger = delta.read_rows(lake.table("detection_files"), DETECTION_FILES)
-    begin = (pc.max(ledger["last_sequence"]).as_py() + 1) if len(ledger) else 0
-    table = delta.open_table(lake.table("detections"))
-    is_full = table is not None and table.count() - begin >= DETECTIONS_PER_FILE
-    return is_full or any(lake.detection_files.glob(".detections_*.csv.tmp"))
+    is_full = _waiting(lake, delta.open_table(lake.table("detection_files"))) >= DETECTIONS_PER_FILE
+    return is_full or any(lake.detection_files.glob(_HIDDEN))
 
 
-def _write_file(lake: Lake, rows: pa.Table, number: int, passed: Callable[[str], None]) -> Path:
-    is_partial = len(rows) < DETECTIONS_PER_FILE
+def _write_file(lake: Lake, ledger: DeltaTable, rows: pa.Table, passed: Callable[[str], None]) -> Path:
+    number, is_partial = ledger.count() + 1, len(rows) < DETECTIONS_PER_FILE
     epoch = int(rows["detected_at"][-1].as_py().timestamp())
     name = f"detections_{epoch}_{number:06d}{'_partial' if is_partial else ''}.csv"
     hidden = lake.detection_files / f".{name}.tmp"
-    hidden.write_text(format_file(rows), newline="")
+    with replacing(hidden) as file:
+        file.write(format_file(rows).encode())
     passed("file_written")
     entry = {
         "file_sequence": number,
@@ -137,15 +140,20 @@ def _write_file(lake: Lake, rows: pa.Table, number: int, passed: Callable[[str],
         "last_sequence": rows["sequence"][-1].as_py(),
         "is_partial": is_partial,
     }
-    ledger = delta.ensure_table(lake.table("detection_files"), DETECTION_FILES)
-    delta.append_once(ledger, pa.Table.from_pylist([entry], DETECTION_FILES.arrow()), _LEDGER_APP, number)
+    entered = pa.Table.from_pylist([entry], DETECTION_FILES.arrow())
+    delta.append_once(ledger, entered, _LEDGER_APP, entry["last_sequence"] + 1)
     passed("file_entered")
     return _show(hidden)
 
 
-def _show_pending(folder: Path, entered: set[str]) -> list[Path]:
+def _show_pending(lake: Lake) -> list[Path]:
+    """Completes or drops what a killed writer left."""
+    left = sorted(lake.detection_files.glob(_HIDDEN))
+    if not left:
+        return []
+    entered = set(delta.read_rows(lake.table("detection_files"), DETECTION_FILES)["name"].to_pylist())
     shown = []
-    for hidden in sorted(folder.glob(".detections_*.csv.tmp")):
+    for hidden in left:
         if _shown_name(hidden) in entered:
             shown.append(_show(hidden))
         else:

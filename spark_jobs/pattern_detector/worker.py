@@ -1,19 +1,67 @@
 """What runs in Spark's Python workers: one bucket's rows of a few cells in, one report out."""
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.currencies import FIXED_POINT_DECIMALS, minor_unit_exponents
+from expectations.landing import read_chunk
+from expectations.payments import PAYMENT
 from expectations.thresholds import PatternThresholds
 from spark_jobs.pattern_detector.patterns import GENDER_CODES, OTHER, UNKNOWN, CellRows, Flip, Pattern
 from spark_jobs.pattern_detector.state import BucketSnapshot, WrittenState, resident_bucket, write_state
 
+_COLUMNS = ("merchant_id", "customer_id", "gender", "amount_minor", "currency", "weight")
+
+ROWS = pa.schema(
+    [
+        ("bucket", pa.int32()),
+        ("cell", pa.int64()),
+        ("place", pa.int64()),
+        *((name, PAYMENT.field(name).type.arrow) for name in _COLUMNS),
+    ]
+)
+"""What of a payment the patterns need. `place` ascends in the log's order."""
+
+ROWS_DDL = (
+    "bucket int, cell long, place long, "
+    "merchant_id string, customer_id string, gender string, amount_minor long, currency string, weight long"
+)
+
 REPORT = pa.schema([("bucket", pa.int32()), ("written", pa.string()), ("flips", pa.string())])
 """What a worker hands back: a few lines per bucket, whatever the size of the input."""
+
+REPORT_DDL = "bucket int, written string, flips string"
+
+
+def chunk_reader(buckets: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function that reads chunk files, given as columns `path, cell, first`, into rows of `ROWS`."""
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for chunk in batch.to_pylist():
+                rows = read_chunk(Path(chunk["path"]), _COLUMNS)
+                columns = [
+                    pa.array(_buckets(rows["merchant_id"], buckets)),
+                    pa.array(np.full(len(rows), chunk["cell"], np.int64)),
+                    pa.array(chunk["first"] + np.arange(len(rows), dtype=np.int64)),
+                    *(rows[name].combine_chunks() for name in _COLUMNS),
+                ]
+                yield pa.RecordBatch.from_arrays(columns, schema=ROWS)
+
+    return read
+
+
+def _buckets(merchants: pa.ChunkedArray, buckets: int) -> np.ndarray:
+    """int32, the bucket of each merchant: a hash that is the same on every machine and in every run."""
+    found = merchants.combine_chunks().dictionary_encode()
+    of_merchant = [zlib.crc32(merchant.encode()) % buckets for merchant in found.dictionary.to_pylist()]
+    return np.array(of_merchant, np.int32)[found.indices.to_numpy()]
 
 
 def bucket_evaluator(
@@ -21,8 +69,8 @@ def bucket_evaluator(
 ) -> Callable[[tuple[pa.Scalar, ...], pa.Table], pa.Table]:
     """The function that Spark applies to each bucket's rows.
 
-    It takes columns `cell, chunk_first, row, merchant_id, customer_id, gender, amount_minor, currency, weight`, folds
-    them in cell by cell, writes the new state (uncommitted), and returns one row of `REPORT`.
+    It takes rows of `ROWS`, folds them in cell by cell, writes the new state (uncommitted), and returns one row of
+    `REPORT`.
 
     Args:
         snapshots: the committed state, by bucket.
@@ -62,31 +110,25 @@ def _pack(flip: Flip) -> list[object]:
 
 
 def _by_cell(rows: pa.Table) -> Iterator[CellRows]:
-    order = np.lexsort((rows["row"].to_numpy(), rows["chunk_first"].to_numpy()))
-    rows = rows.take(pa.array(order))
+    places = rows["place"].to_numpy()
+    if (np.diff(places) < 0).any():
+        rows = rows.take(pa.array(np.argsort(places, kind="stable")))
+        places = rows["place"].to_numpy()
     cells = rows["cell"].to_numpy()
-    # A place that all buckets agree on: Spark's row number within the file, after the file's first entry.
-    places = _places(rows)
     merchants, customers = rows["merchant_id"].to_pylist(), rows["customer_id"].to_pylist()
     genders, amounts, weights = _genders(rows), _amounts(rows), rows["weight"].to_numpy()
-    starts = np.flatnonzero(np.diff(cells, prepend=-1))
+    starts = np.flatnonzero(np.diff(cells, prepend=-1)).tolist()
     for start, end in zip(starts, [*starts[1:], len(cells)], strict=True):
         part = slice(start, end)
         yield CellRows(
-            int(cells[start]),
-            merchants[part],
-            customers[part],
-            genders[part],
-            amounts[part],
-            weights[part],
-            places[part],
+            cell=int(cells[start]),
+            merchants=merchants[part],
+            customers=customers[part],
+            genders=genders[part],
+            amounts=amounts[part],
+            weights=weights[part],
+            rows=places[part],
         )
-
-
-def _places(rows: pa.Table) -> np.ndarray:
-    """int64, ascending in the log's order over all buckets."""
-    row_in_partition = rows["row"].to_numpy() & ((1 << 33) - 1)
-    return (rows["chunk_first"].to_numpy() << 24) + row_in_partition
 
 
 def _genders(rows: pa.Table) -> np.ndarray:

@@ -5,7 +5,27 @@ from typing import Any
 
 import dagster as dg
 
+from expectations.schema import TableSchema
 from orchestration.outcomes import CheckDeclaration, Outcome
+
+
+def described(schema: TableSchema) -> dict[str, Any]:
+    """What the contract says of a table, as an asset's metadata: its columns with types, units and meaning."""
+    columns = [
+        dg.TableColumn(
+            field.name,
+            str(field.type),
+            description=field.description + (f" Unit: {field.unit}." if field.unit else ""),
+            constraints=dg.TableColumnConstraints(nullable=field.nullable),
+            tags={"pii": str(field.pii)},
+        )
+        for field in schema.fields
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "grain": schema.grain,
+        **({"key": ", ".join(schema.key)} if schema.key else {}),
+    }
 
 
 def check_spec(declaration: CheckDeclaration) -> dg.AssetCheckSpec:

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from expectations import tables
+from expectations.payments import PAYMENT
 from orchestration.chunking.assemble import make_chunker
 from orchestration.chunking.events import Totals, materializations
 from orchestration.chunking.follow import drain
 from orchestration.house_rules import DATA_ENGINEERS, LIVE, RETRIES
+from orchestration.reporting import described
 from orchestration.resources import Platform
 
 transaction_log = dg.AssetSpec(
@@ -35,6 +38,7 @@ transaction_log = dg.AssetSpec(
             kinds={"python", "csv"},
             owners=DATA_ENGINEERS,
             freshness_policy=LIVE,
+            metadata=described(PAYMENT),
         ),
         dg.AssetSpec(
             "source_quarantine",
@@ -43,6 +47,7 @@ transaction_log = dg.AssetSpec(
             description="Entries that cannot become a payment event, each with its position and the rule it broke.",
             kinds={"python", "deltalake"},
             owners=DATA_ENGINEERS,
+            metadata=described(tables.SOURCE_QUARANTINE),
         ),
         dg.AssetSpec(
             "payments_raw_bronze",
@@ -52,6 +57,7 @@ transaction_log = dg.AssetSpec(
             kinds={"python", "deltalake", "bronze"},
             owners=DATA_ENGINEERS,
             freshness_policy=LIVE,
+            metadata=described(tables.PAYMENTS_RAW_BRONZE),
         ),
     ],
     retry_policy=RETRIES,

@@ -11,6 +11,7 @@ from expectations.card_scanner import scan
 from expectations.catalog import Lake
 from expectations.landing import Chunk, list_chunks
 from expectations.offset import Offset, read_offset
+from expectations.payments import PAYMENT
 from expectations.tables import PAYMENTS_RAW_BRONZE, SOURCE_QUARANTINE
 from expectations.thresholds import OFFSET_STALE_SECONDS
 from orchestration.chunking.chunker import Tick
@@ -77,7 +78,7 @@ def check_tick(tick: Tick) -> list[Outcome]:
         QUARANTINE_EXPLAINED.outcome(True, f"{tick.quarantined:,} quarantined entries, each with a reason"),
         ROWS_CONSERVED.outcome(
             tick.bronze_rows + tick.quarantine_rows == offset.entries,
-            f"{offset.entries:,} entries so far = {tick.bronze_rows:,} in bronze + {tick.quarantine_rows:,} quarantined",
+            f"{offset.entries:,} entries = {tick.bronze_rows:,} in bronze + {tick.quarantine_rows:,} quarantined",
             bronze_rows=tick.bronze_rows,
         ),
         BRONZE_SCHEMA.outcome(True, "the chunk had the canonical schema before anything was written"),
@@ -115,11 +116,13 @@ def _connect(lake: Lake, has_chunks: bool) -> duckdb.DuckDBPyConnection:
     for schema in declared:
         delta.ensure_table(lake.table(schema.name), schema)
     connection = delta.connect({schema.name: lake.table(schema.name) for schema in declared})
-    files = [f"{folder}/chunk_*.csv*" for folder in (lake.landing, lake.archive) if any(folder.glob("chunk_*"))]
+    folders = [folder for folder in (lake.landing, lake.archive) if any(folder.glob("chunk_*"))]
     if has_chunks:
+        files = ", ".join(delta.sql_text(f"{folder}/chunk_*.csv*") for folder in folders)
+        columns = ", ".join(f"{name}: 'VARCHAR'" for name in PAYMENT.columns)
         connection.execute(
             "CREATE VIEW chunk_rows AS SELECT currency, amount_minor "
-            f"FROM read_csv({files!r}, header = true, all_varchar = true)"
+            f"FROM read_csv([{files}], header = true, auto_detect = false, columns = {{{columns}}})"
         )
     else:
         connection.execute("CREATE VIEW chunk_rows AS SELECT '' AS currency, '0' AS amount_minor WHERE false")

@@ -6,7 +6,7 @@ tick has done, so that running a tick again completes it.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -138,7 +138,8 @@ class Chunker:
 
     def _open(self, log: SourceLog, offset: Offset | None, is_final: bool) -> "_Session | None":
         """The header and the verified position; None while the log has no header yet."""
-        header = read_header(log)
+        # The head of a packed log costs a new start, and it is finished: it is read once.
+        header = self._session.header_line if self._session and log.is_finished else read_header(log, is_final)
         if not header:
             if offset is not None:
                 raise SourceError("the log is empty, but was not", where=log.path, remedy="restore the log")
@@ -180,8 +181,9 @@ class Chunker:
 
     def _reject_orphans(self) -> None:
         """Without an offset the lake must be new, but for what a killed first tick on the same log may have left."""
-        others = [chunk for chunk in list_chunks(self.lake.landing) if chunk.source != source_name(self.log_path)]
-        if others or any(chunk.first > 0 for chunk in list_chunks(self.lake.landing)):
+        source, chunks = source_name(self.log_path), list_chunks(self.lake.landing)
+        others = [c for c in chunks if c.source != source or c.first > 0 or c.entries > self.chunk_size]
+        if others or list_chunks(self.lake.archive):
             raise LakeMismatch(
                 "the lake has chunks but no offset",
                 where=self.lake.offset_file,
@@ -266,8 +268,11 @@ class Chunker:
         check_chunk(chunk, adapted, content)
         upto = chunk.last + 1
         if adapted.rejections:
-            rejected = _quarantine_rows(session.position.source, adapted.rejections, now)
-            delta.append_once(self._table(tables.SOURCE_QUARANTINE), rejected, _APP, upto)
+            quarantine = self._table(tables.SOURCE_QUARANTINE)
+            # A tick that was killed here may have taken fewer entries, because the log was shorter.
+            stored = delta.position(quarantine, _APP)
+            new = [rejection for rejection in adapted.rejections if rejection.entry_number >= stored]
+            delta.append_once(quarantine, _quarantine_rows(session.position.source, new, now), _APP, upto)
         self.passed("quarantine")
         path, is_adopted = self.lake.landing / chunk.name, False
         if path.exists():
@@ -358,7 +363,7 @@ def _bronze_rows(adapted: Adapted, chunk: Chunk, cell: int, now: datetime) -> pa
     return pa.Table.from_arrays(arrays, schema=tables.PAYMENTS_RAW_BRONZE.arrow())
 
 
-def _quarantine_rows(source: str, rejections: tuple[Rejection, ...], now: datetime) -> pa.Table:
+def _quarantine_rows(source: str, rejections: Iterable[Rejection], now: datetime) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {

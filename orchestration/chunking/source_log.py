@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -54,9 +55,12 @@ class PlainLog:
         self.path = path
 
     def read(self, offset: int, size: int) -> bytes:
-        with open(self.path, "rb") as file:
-            file.seek(offset)
-            return file.read(size)
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except (FileNotFoundError, PermissionError) as error:
+            raise SourceError("the log cannot be opened", where=self.path, remedy="restore it") from error
 
 
 class GzipLog:
@@ -86,13 +90,17 @@ class GzipLog:
             self._buffer, self._buffer_at = self._buffer[offset - self._buffer_at :], offset
             if size > len(self._buffer):
                 self._buffer += self._stream.read(size - len(self._buffer))
-        except (gzip.BadGzipFile, EOFError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            self._stream = None
             raise SourceError("not a whole gzip file", where=self.path, remedy="copy it again") from error
+        except OSError:
+            self._stream = None  # Nobody knows where it stands: the next read starts again.
+            raise
         return self._buffer[:size]
 
 
-def read_header(log: SourceLog) -> bytes:
-    """The first line with its newline; empty while it is not there yet.
+def read_header(log: SourceLog, is_final: bool = False) -> bytes:
+    """The first line with its newline, which only a complete log may lack; empty while it is not there yet.
 
     Raises:
         SourceError: the first line does not end within 64 KiB.
@@ -101,4 +109,4 @@ def read_header(log: SourceLog) -> bytes:
     end = head.find(b"\n") + 1
     if end == 0 and len(head) == MAX_ENTRY_BYTES:
         raise SourceError("no header line", where=log.path, remedy="check that it is a CSV file")
-    return head[:end] if end else (head if log.is_finished else b"")
+    return head[:end] if end else (head if is_final or log.is_finished else b"")

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from expectations import tables
 from orchestration.detection.assemble import has_work, make_detector
 from orchestration.detection.events import materializations
 from orchestration.house_rules import DATA_ENGINEERS, LIVE, RETRIES
+from orchestration.reporting import described
 from orchestration.resources import Platform, Spark
 
 
@@ -19,6 +21,7 @@ from orchestration.resources import Platform, Spark
             description="Totals of every (customer, merchant) pair, as of the last evaluated cell of the pattern grid.",
             kinds={"spark", "deltalake"},
             owners=DATA_ENGINEERS,
+            metadata=described(tables.PATTERN_STATE),
             freshness_policy=LIVE,
         ),
         dg.AssetSpec(
@@ -28,6 +31,7 @@ from orchestration.resources import Platform, Spark
             description="Which pattern holds now, for every customer and merchant for which one ever held.",
             kinds={"spark", "deltalake"},
             owners=DATA_ENGINEERS,
+            metadata=described(tables.PATTERN_STATUS),
         ),
         dg.AssetSpec(
             "detections",
@@ -39,6 +43,7 @@ from orchestration.resources import Platform, Spark
             ),
             kinds={"spark", "deltalake"},
             owners=DATA_ENGINEERS,
+            metadata=described(tables.DETECTIONS),
         ),
         dg.AssetSpec(
             "detection_files",
@@ -47,6 +52,7 @@ from orchestration.resources import Platform, Spark
             description="CSV files of exactly 50 detections each, for those who act on them. Fewer than 50 wait.",
             kinds={"python", "csv"},
             owners=DATA_ENGINEERS,
+            metadata=described(tables.DETECTION_FILES),
         ),
     ],
     retry_policy=RETRIES,

@@ -1,0 +1,106 @@
+"""The graph as its users run it: real processes, a scratch working directory, the log in and the files out."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.simulate import write_log
+from expectations import delta
+from expectations.catalog import Lake
+from expectations.offset import read_offset
+from expectations.tables import PAYMENTS_RAW_BRONZE
+from tests.support.processes import tollgate
+
+pytestmark = pytest.mark.spark
+
+VISA = b"4111111111111111"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory in which the demo has run once on a log of ours; it has a `data` package of its own."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "data").mkdir()
+    (folder / "data" / "__init__.py").write_text("raise ImportError('the wrong data package')\n")
+    write_log(folder / "mine.csv", 2_500, seed=5)
+    first = tollgate(folder, "demo", "--log", "mine.csv", "--chunk-size", "1000")
+    assert first.returncode == 0, first.stdout + first.stderr
+    (folder / "first.txt").write_text(first.stdout)
+    return folder
+
+
+def lake_of(place: Path) -> Lake:
+    return Lake(place / ".tollgate" / "lakes" / "mine")
+
+
+def test_the_demo_ends_with_its_figures(place: Path):
+    shown = (place / "first.txt").read_text()
+    for label in (
+        "rows in",
+        "chunked",
+        "quarantined",
+        "bronze",
+        "detections UPGRADE",
+        "files written",
+        "checks passed",
+    ):
+        assert label in shown
+    assert "2,500" in shown and "13 of 13" in shown and "Next:" in shown
+
+
+def test_a_log_handed_over_is_final(place: Path):
+    offset = read_offset(lake_of(place).offset_file)
+    assert (offset.entries, offset.is_final) == (2_500, True)
+
+
+def test_a_second_demo_changes_nothing(place: Path):
+    lake = lake_of(place)
+    before = {path: path.read_bytes() for path in lake.root.rglob("*") if path.is_file() and "lock" not in path.name}
+    second = tollgate(place, "demo", "--log", "mine.csv", "--chunk-size", "1000")
+    after = {path: path.read_bytes() for path in lake.root.rglob("*") if path.is_file() and "lock" not in path.name}
+    assert second.returncode == 0, second.stderr
+    assert after == before
+
+
+def test_no_card_number_is_anywhere_afterwards(place: Path):
+    found = tollgate(place, "scan-pan", ".tollgate", "first.txt")
+    assert found.returncode == 0, found.stdout
+
+
+def test_a_planted_card_number_fails_the_gate(place: Path, tmp_path: Path):
+    """The blocking check sees it, the demo says so in one line, and what is downstream does not run."""
+    shutil.copytree(place, tmp_path / "place")
+    copy = tmp_path / "place"
+    canary = lake_of(copy).root / "checkpoints" / "canary.txt"
+    canary.parent.mkdir(exist_ok=True)
+    canary.write_bytes(b"customer said: " + VISA)
+    result = tollgate(copy, "demo", "--log", "mine.csv", "--chunk-size", "1000")
+    assert result.returncode == 2
+    assert "landing_chunks.no_card_numbers" in result.stderr
+    assert VISA.decode() not in result.stdout + result.stderr
+
+
+def test_a_lost_bronze_row_fails_the_gate(place: Path, tmp_path: Path):
+    shutil.copytree(place, tmp_path / "place")
+    copy = tmp_path / "place"
+    delta.open_table(lake_of(copy).table(PAYMENTS_RAW_BRONZE.name)).delete("_row_number = 7")
+    result = tollgate(copy, "demo", "--log", "mine.csv", "--chunk-size", "1000")
+    assert result.returncode == 2
+    assert "payments_raw_bronze.rows_conserved" in result.stderr
+
+
+def test_a_bad_log_is_one_line(place: Path):
+    result = tollgate(place, "demo", "--log", "absent.csv")
+    assert result.returncode == 2
+    assert result.stderr.strip().count("\n") == 0 and "absent.csv" in result.stderr
+
+
+def test_dagster_loads_the_workspace_from_a_foreign_folder(place: Path):
+    workspace = Path(__file__).parents[2] / "workspace.yaml"
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(workspace)]
+    result = subprocess.run(command, cwd=place, env=dict(os.environ), capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,104 @@
+"""The whole live stack killed and started again: the lake ends as if nothing had happened."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from data.simulate import write_log
+from expectations import delta
+from expectations.catalog import Lake
+from expectations.offset import read_offset
+from expectations.tables import DETECTIONS, PAYMENTS_RAW_BRONZE
+from spark_jobs.pattern_detector.state import committed_cells, current_state
+from tests.support.processes import clean_environment, command, tollgate
+
+pytestmark = [pytest.mark.fault, pytest.mark.spark, pytest.mark.timeout(420)]
+
+ROWS, CHUNK_SIZE = 9_000, 1_000
+FROZEN = "2026-11-05T12:00:00+00:00"
+SETTINGS = {"TOLLGATE_CHUNK_SIZE": str(CHUNK_SIZE), "TOLLGATE_FROZEN_CLOCK": FROZEN, "TOLLGATE_TOKEN_KEY": "k" * 40}
+
+
+def test_a_killed_stack_recovers_by_itself(tmp_path: Path):
+    """SIGKILL to everything while ticks and the streaming run are going on; the second stack replaces the ghost run."""
+    log = tmp_path / ".tollgate" / "source" / "company.csv"
+    log.parent.mkdir(parents=True)
+    write_log(log, ROWS, seed=11)
+    lake = Lake(tmp_path / ".tollgate" / "lake")
+    first = start_stack(tmp_path)
+    try:
+        wait_until(lambda: committed_cells(lake.table("pattern_state")) >= 1, first)
+    finally:
+        kill_all(first)
+    assert entries(lake) < ROWS, "the kill came too late to prove anything"
+    second = start_stack(tmp_path)
+    try:
+        wait_until(lambda: committed_cells(lake.table("pattern_state")) == ROWS // CHUNK_SIZE, second)
+    finally:
+        kill_all(second)
+    compare(lake, undisturbed(tmp_path, log))
+
+
+def undisturbed(place: Path, log: Path) -> Lake:
+    """The same log worked off by the plain commands."""
+    for arguments in (("chunk", "--log", str(log), "--lake", "calm", "--final"), ("detect", "--lake", "calm")):
+        result = tollgate(place, *arguments, **SETTINGS)
+        assert result.returncode == 0, result.stderr
+    return Lake(place / "calm")
+
+
+def compare(lake: Lake, calm: Lake) -> None:
+    chunks = sorted(path.name for path in calm.landing.glob("chunk_*"))
+    assert [path.name for path in sorted(lake.landing.glob("chunk_*"))] == chunks
+    for name in chunks:
+        assert (lake.landing / name).read_bytes() == (calm.landing / name).read_bytes()
+    for schema, order in ((PAYMENTS_RAW_BRONZE, "_row_number"), (DETECTIONS, "sequence")):
+        rows = [delta.read_rows(place.table(schema.name), schema, order_by=[order]) for place in (lake, calm)]
+        assert rows[0].equals(rows[1])
+    assert current_state(lake.table("pattern_state")).equals(current_state(calm.table("pattern_state")))
+
+
+def start_stack(place: Path) -> subprocess.Popen:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with open(place / "stack.log", "ab") as output:
+        return subprocess.Popen(
+            command("ui", "--rate", "0", "--port", str(port)),
+            cwd=place,
+            env=clean_environment() | SETTINGS,
+            stdout=output,
+            stderr=output,
+        )
+
+
+def kill_all(stack: subprocess.Popen) -> None:
+    """SIGKILL to the stack and to all that it started; nobody gets a chance to tidy up."""
+    processes = [*psutil.Process(stack.pid).children(recursive=True), psutil.Process(stack.pid)]
+    for process in processes:
+        try:
+            os.kill(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    psutil.wait_procs(processes, timeout=20)
+    stack.wait()
+
+
+def wait_until(is_reached: Callable[[], bool], stack: subprocess.Popen, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_reached():
+        assert stack.poll() is None, "the stack has ended by itself"
+        assert time.monotonic() < deadline, "the stack did not get there in time"
+        time.sleep(0.25)
+
+
+def entries(lake: Lake) -> int:
+    offset = read_offset(lake.offset_file)
+    return offset.entries if offset else 0

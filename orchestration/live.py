@@ -1,5 +1,6 @@
 """`tollgate ui`: Dagster's web server and daemon, and a company that keeps paying."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 
 from expectations.card_numbers import make_token_key
@@ -53,11 +55,13 @@ def _start(command: list[str], log: Path) -> subprocess.Popen:
 
 
 def _stop(parts: list[subprocess.Popen]) -> None:
-    for part in parts:
-        if part.poll() is None:
-            part.send_signal(signal.SIGTERM)
-    for part in parts:
-        try:
-            part.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(part.pid, signal.SIGKILL)
+    """Asks everything to end, the streaming run included, which would otherwise outlive its parents; then insists."""
+    processes = [psutil.Process(part.pid) for part in parts if part.poll() is None]
+    processes += [child for process in processes for child in process.children(recursive=True)]
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()

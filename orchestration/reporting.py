@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from expectations.schema import TableSchema
+from expectations.schema import PiiClass, TableSchema
 from orchestration.outcomes import CheckDeclaration, Outcome
 
 
@@ -17,7 +17,7 @@ def described(schema: TableSchema) -> dict[str, Any]:
             str(field.type),
             description=field.description + (f" Unit: {field.unit}." if field.unit else ""),
             constraints=dg.TableColumnConstraints(nullable=field.nullable),
-            tags={"pii": str(field.pii)},
+            tags={"pii": str(field.pii)} if field.pii is not PiiClass.NONE else {},
         )
         for field in schema.fields
     ]

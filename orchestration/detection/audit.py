@@ -45,17 +45,28 @@ CHECKS = (STATE_CONSERVED, STATUS_CONSISTENT, DETECTIONS_UNIQUE, DETECTION_LAG, 
 _TABLES = (PATTERN_STATE, PATTERN_STATUS, DETECTIONS, DETECTION_FILES, PAYMENTS_RAW_BRONZE)
 
 
-def check_micro_batch(batch: MicroBatch) -> list[Outcome]:
-    """The verdicts on one micro-batch of the stream."""
-    exact = all("_partial" in path.name or _records(path) == DETECTIONS_PER_FILE for path in batch.files)
-    outcomes = [
-        DETECTION_LAG.outcome(
-            batch.lag_s <= DETECTION_LAG_SECONDS, f"{batch.lag_s:.2f} s after landing", lag_seconds=batch.lag_s
-        )
-    ]
-    if batch.files:
-        outcomes.append(FILES_EXACT.outcome(exact, f"{len(batch.files)} files written", files=len(batch.files)))
-    return outcomes
+def check_micro_batch(lake: Lake, batch: MicroBatch) -> list[Outcome]:
+    """The verdicts on one micro-batch of the stream, and on the small tables as they are after it."""
+    small = (PATTERN_STATUS, DETECTIONS, DETECTION_FILES, PAYMENTS_RAW_BRONZE)
+    for schema in small:
+        delta.ensure_table(lake.table(schema.name), schema)
+    with delta.connect({schema.name: lake.table(schema.name) for schema in small}) as connection:
+        (landed,) = connection.execute(
+            "SELECT count(*) FROM payments_raw_bronze WHERE _chunk BETWEEN ? AND ?", [batch.first_cell, batch.last_cell]
+        ).fetchone()
+        return [
+            STATE_CONSERVED.outcome(
+                batch.rows == landed,
+                f"{batch.rows:,} rows of cells {batch.first_cell} to {batch.last_cell} folded in, {landed:,} in bronze",
+                rows_in_state=batch.rows, rows_in_bronze=landed,
+            ),
+            _status_consistent(connection),
+            _detections_unique(connection),
+            DETECTION_LAG.outcome(
+                batch.lag_s <= DETECTION_LAG_SECONDS, f"{batch.lag_s:.2f} s after landing", lag_seconds=batch.lag_s
+            ),
+            _files_exact(lake, connection),
+        ]  # fmt: skip
 
 
 def check_lake(lake: Lake, clock: Clock) -> list[Outcome]:

@@ -20,7 +20,7 @@ def detect_patterns(context: dg.OpExecutionContext, platform: Platform, spark: S
     for batch in stream:
         for event in materializations([batch], detector.lake):
             context.log_event(event)
-        for outcome in audit.check_micro_batch(batch):
+        for outcome in audit.check_micro_batch(detector.lake, batch):
             context.instance.report_runless_asset_event(check_evaluation(outcome))
 
 

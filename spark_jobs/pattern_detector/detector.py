@@ -36,6 +36,7 @@ class MicroBatch:
     Attributes:
         first_cell, last_cell: the cells it evaluated, both included.
         chunks: how many chunk files they were made of.
+        rows: how many rows they held.
         detections: how many were raised for the first time.
         flips: how many patterns began or ceased to hold.
         files: detection files written.
@@ -47,6 +48,7 @@ class MicroBatch:
     first_cell: int
     last_cell: int
     chunks: int
+    rows: int
     detections: int
     flips: int
     files: tuple[Path, ...]
@@ -101,6 +103,7 @@ class Detector:
         upto, chunks = first + len(waiting), [chunk for cell in waiting for chunk in cell]
         report = self._evaluate(table, self._rows(chunks, offset.chunk_size), upto)
         written, flips = unpack_report(report)
+        rows = sum(report["rows"].to_pylist())
         self.passed("evaluated")
         detections = outbox.store_detections(self.lake, flips, upto, started_at, self.clock())
         self.passed("outbox")
@@ -110,7 +113,7 @@ class Detector:
         committed_at = self.clock()
         self.passed("state")
         files += outbox.write_files(self.lake, passed=self.passed)
-        return self._figures(chunks, first, upto, detections, flips, files, committed_at, started)
+        return self._figures(chunks, first, upto, rows, detections, flips, files, committed_at, started)
 
     def _rows(self, chunks: Sequence[Chunk], chunk_size: int) -> DataFrame:
         """The rows of some chunks, with what the patterns need; workers read the files, the driver names them."""
@@ -147,6 +150,7 @@ class Detector:
         chunks: Sequence[Chunk],
         first: int,
         upto: int,
+        rows: int,
         detections: int,
         flips: Sequence[Flip],
         files: Sequence[Path],
@@ -158,6 +162,7 @@ class Detector:
             first_cell=first,
             last_cell=upto - 1,
             chunks=len(chunks),
+            rows=rows,
             detections=detections,
             flips=len(flips),
             files=tuple(files),

@@ -33,10 +33,10 @@ ROWS_DDL = (
     "merchant_id string, customer_id string, gender string, amount_minor long, currency string, weight long"
 )
 
-REPORT = pa.schema([("bucket", pa.int32()), ("written", pa.string()), ("flips", pa.string())])
+REPORT = pa.schema([("bucket", pa.int32()), ("rows", pa.int64()), ("written", pa.string()), ("flips", pa.string())])
 """What a worker hands back: a few lines per bucket, whatever the size of the input."""
 
-REPORT_DDL = "bucket int, written string, flips string"
+REPORT_DDL = "bucket int, rows long, written string, flips string"
 
 
 def chunk_reader(buckets: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -89,6 +89,7 @@ def bucket_evaluator(
         resident.cells = cells
         report = {
             "bucket": [snapshot.bucket],
+            "rows": [len(rows)],
             "written": [written.to_json()],
             "flips": [json.dumps([_pack(flip) for flip in flips])],
         }

@@ -49,12 +49,18 @@ _ISSUER_RANGES: tuple[tuple[str, str, str, frozenset[int]], ...] = (
 
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
-# A run of digits as a card number is written: together, or in groups with one kind of separator.
-# Not inside a longer run, and not the digits after a decimal point.
-_CANDIDATE = re.compile(
-    rb"(?<![0-9])(?<![0-9]\.)(?:[0-9]{12,19}(?![0-9])"
-    rb"|(?<![0-9A-Za-z-])[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{1,4}(?:\1[0-9]{1,3})?(?![0-9A-Za-z]|-[0-9A-Za-z])"
-    rb"|(?<![0-9A-Za-z-])[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5}(?![0-9A-Za-z]|-[0-9A-Za-z]))"
+# How a card number is written: together, and not as the digits after a decimal point; or in groups with one kind
+# of separator, as words of their own.
+_SPELLINGS = (
+    re.compile(rb"(?<![0-9])(?<![0-9]\.)[0-9]{12,19}(?![0-9])"),
+    *(
+        re.compile(rb"(?<![0-9A-Za-z])%s(?![0-9A-Za-z])" % groups)
+        for groups in (
+            rb"[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}\1[0-9]{1,3}",
+            rb"[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{1,4}",
+            rb"[0-9]{4}([ -])[0-9]{6}\1[0-9]{4,5}",
+        )
+    ),
 )
 _WORD = re.compile(rb"[0-9A-Za-z]")
 _HEX_WORD = re.compile(rb"[0-9a-f]{24,}|[0-9A-F]{24,}")
@@ -85,13 +91,26 @@ def network_of(digits: str) -> str | None:
 
 def find_card_numbers(text: bytes) -> Iterator[CardNumberMatch]:
     """Every card number in `text`, in order. Digits inside a long hexadecimal word (a hash) do not count."""
-    for start, end in _digit_runs(text):
-        # Two bytes more let the pattern see what follows the run.
-        for match in _CANDIDATE.finditer(text, start, min(end + 2, len(text))):
-            digits = match.group().replace(b" ", b"").replace(b"-", b"").decode()
+    for run_start, run_end in _digit_runs(text):
+        found_upto = run_start
+        for start, end in _candidates(text, run_start, run_end):
+            digits = text[start:end].replace(b" ", b"").replace(b"-", b"").decode()
             network = network_of(digits)
-            if network and luhn_valid(digits) and not _inside_hash(text, match.start(), match.end()):
-                yield CardNumberMatch(match.start(), match.end(), network)
+            if start >= found_upto and network and luhn_valid(digits) and not _inside_hash(text, start, end):
+                found_upto = end
+                yield CardNumberMatch(start, end, network)
+
+
+def _candidates(text: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    """What in a run of digits is spelt like a card number, in order, overlaps too: a year or a CVV may stand beside."""
+    found = []
+    for spelling in _SPELLINGS:
+        position = start
+        # One byte more lets the pattern see what follows the run.
+        while match := spelling.search(text, position, min(end + 1, len(text))):
+            found.append(match.span())
+            position = match.start() + 1
+    return sorted(found, key=lambda span: (span[0], -span[1]))
 
 
 def _digit_runs(text: bytes) -> list[tuple[int, int]]:

@@ -1,6 +1,8 @@
 """Looks for card numbers in files: text and unknown bytes as they are, packed ones unpacked, Parquet decoded."""
 
 import gzip
+import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +15,11 @@ import pyarrow.parquet as pq
 from expectations.card_numbers import MAX_DIGITS, find_card_numbers
 
 _BLOCK_BYTES = 8 * 1024 * 1024
-_OVERLAP_BYTES = 2 * MAX_DIGITS + 200
-"""Blocks overlap so far that a card number, with the word around it, is whole in one of them."""
+_OVERLAP_BYTES = 2 * (2 * MAX_DIGITS + 200)
+"""Blocks overlap so far that a card number that starts in the middle of the overlap is whole in both, with the word
+around it. So the middle parts what is looked for in one block from what is looked for in the next."""
+
+_EXACT_IN_FLOAT64 = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -52,39 +57,49 @@ def scan_file(path: Path) -> list[Finding]:
     """Scans one file."""
     with open(path, "rb") as file:
         magic = file.read(4)
+    findings: list[Finding] = []
+    # What is not whole is read as far as it goes, and then as bytes.
     if magic == b"PAR1":
         try:
-            return list(_scan_parquet(path))
-        except pa.ArrowInvalid:
-            pass  # Not whole: read it as bytes.
+            findings.extend(_scan_parquet(path))
+            return findings
+        except (pa.ArrowException, OSError):
+            pass
     if magic[:2] == b"\x1f\x8b":
         try:
             with gzip.open(path, "rb") as unpacked:
-                return list(_scan_stream(path, unpacked))
-        except (OSError, EOFError):
+                findings.extend(_scan_stream(path, unpacked))
+            return findings
+        except (OSError, EOFError, zlib.error):
             pass
     with open(path, "rb") as file:
-        return list(_scan_stream(path, file))
+        return [*findings, *_scan_stream(path, file)]
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(found for found in path.rglob("*") if found.is_file() and not found.is_symlink())
+            # Not rglob: it breaks off when a folder goes away meanwhile.
+            below = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+            yield from sorted(found for found in below if found.is_file() and not found.is_symlink())
         else:
             yield path
 
 
 def _scan_stream(path: Path, file: gzip.GzipFile) -> Iterator[Finding]:
-    kept, kept_at, known = b"", 0, -1
-    while block := file.read(_BLOCK_BYTES):
-        content = kept + block
+    content, content_at, done = b"", 0, 0
+    is_end = False
+    while not is_end:
+        block = file.read(_BLOCK_BYTES)
+        is_end = not block
+        content += block
+        upto = content_at + len(content) - (0 if is_end else _OVERLAP_BYTES // 2)
         for match in find_card_numbers(content):
-            if kept_at + match.start > known:
-                known = kept_at + match.start
-                yield Finding(path, f"byte {known:,}", match.network)
-        kept_at += max(0, len(content) - _OVERLAP_BYTES)
-        kept = content[-_OVERLAP_BYTES:]
+            if done <= content_at + match.start < upto:
+                yield Finding(path, f"byte {content_at + match.start:,}", match.network)
+        done = max(done, upto)
+        content_at += max(0, len(content) - _OVERLAP_BYTES)
+        content = content[-_OVERLAP_BYTES:]
 
 
 def _scan_parquet(path: Path) -> Iterator[Finding]:
@@ -111,6 +126,10 @@ def _as_text(values: pa.Array) -> bytes:
         return "\n".join(map(str, values.to_pylist())).encode()
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         return b"\n".join(value or b"" for value in values.to_pylist())
+    if pa.types.is_floating(values.type):
+        # Whole numbers, as pandas makes them of integers beside nulls; a fraction is no card number.
+        is_whole = pc.and_(pc.equal(values, pc.round(values)), pc.less(pc.abs(values), _EXACT_IN_FLOAT64))
+        values = pc.cast(pc.if_else(is_whole, values, None), pa.int64())
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         values = pc.cast(values, pa.string())
     sink = pa.BufferOutputStream()

@@ -75,12 +75,17 @@ def _delta_extension() -> str:
     return str(root / "extensions" / f"v{duckdb.__version__}" / "delta.duckdb_extension")
 
 
+def sql_text(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def connect(views: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with a view on each of the given Delta tables; touches no network and no home folder."""
     connection = duckdb.connect()
     connection.execute(f"LOAD '{_delta_extension()}'")
     for name, path in views.items():
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM delta_scan('{path}')")
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM delta_scan({sql_text(str(path))})")
     return connection
 
 

@@ -3,6 +3,7 @@
 import csv
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -31,6 +32,7 @@ class Format(StrEnum):
 
 def main() -> None:
     """Runs the command; a condition that a person can mend becomes one line and exit code 2."""
+    warnings.filterwarnings("ignore", message=".*is currently in beta.*")
     try:
         app()
     except TollgateError as error:

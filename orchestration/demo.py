@@ -142,10 +142,18 @@ def _demo_run(result: dg.ExecuteInProcessResult, seconds: dict[str, float]) -> D
     evaluations = result.get_asset_check_evaluations()
     failed = [f"{e.asset_key.to_user_string()}.{e.check_name}" for e in evaluations if not e.passed]
     if not result.success and not failed:
-        broken = [event.step_key for event in result.all_events if event.is_step_failure]
-        raise TollgateError(f"the run {result.run_id} failed in {', '.join(map(str, broken))}", remedy="see `make ui`")
+        broken = [f"{event.step_key} ({_cause(event)})" for event in result.all_events if event.is_step_failure]
+        raise TollgateError(f"the run {result.run_id} failed in {', '.join(broken)}", remedy="see `make ui`")
     named = {label: seconds[step] for step, label in _STEPS.items() if step in seconds}
     return DemoRun(result.run_id, len(evaluations) - len(failed), failed, named)
+
+
+def _cause(event: dg.DagsterEvent) -> str:
+    """The innermost error of a failed step, in one line."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip().splitlines()[0] if error is not None else "no message"
 
 
 def _watch(worker: threading.Thread, settings: Settings, screen: Console) -> None:

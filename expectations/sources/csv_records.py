@@ -118,9 +118,9 @@ def irregular(block: bytes, records: Records, quote: str, delimiter: str) -> np.
     """bool, which records a CSV reader may end elsewhere, or read otherwise at the head of a block than inside it.
 
     They hold a quote inside an unquoted field or text after a closing one, a carriage return that ends no line, or
-    a byte order mark. Parsed one by one they come out the same whatever stands around them.
+    a byte order mark, or they are empty. Parsed one by one they come out the same whatever stands around them.
     """
-    found = np.zeros(len(records), bool)
+    found = records.ends - records.starts <= len("\r\n")
     stray = [match.start() for pattern in (_STRAY_RETURN, _BYTE_ORDER_MARK) for match in pattern.finditer(block)]
     found[np.searchsorted(records.ends, stray, side="right")] = True
     if quote.encode() in block:

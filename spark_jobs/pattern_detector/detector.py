@@ -7,7 +7,7 @@ cells that the state table holds. So a lost checkpoint, another batch size or a 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +23,6 @@ from expectations.tables import PATTERN_STATE
 from expectations.thresholds import PATTERNS, PatternThresholds
 from spark_jobs.pattern_detector import outbox, state
 from spark_jobs.pattern_detector.cells import complete_cells
-from spark_jobs.pattern_detector.patterns import Flip
 from spark_jobs.pattern_detector.worker import REPORT_DDL, ROWS_DDL, bucket_evaluator, chunk_reader, unpack_report
 
 CELLS_PER_BATCH = 16
@@ -101,6 +100,7 @@ class Detector:
     ) -> MicroBatch:
         started, started_at = time.perf_counter(), self.clock()
         upto, chunks = first + len(waiting), [chunk for cell in waiting for chunk in cell]
+        landed = self._landed_at(chunks[-1])
         report = self._evaluate(table, self._rows(chunks, offset.chunk_size), upto)
         written, flips = unpack_report(report)
         rows = sum(report["rows"].to_pylist())
@@ -113,7 +113,22 @@ class Detector:
         committed_at = self.clock()
         self.passed("state")
         files += outbox.write_files(self.lake, passed=self.passed)
-        return self._figures(chunks, first, upto, rows, detections, flips, files, committed_at, started)
+        return MicroBatch(
+            first_cell=first,
+            last_cell=upto - 1,
+            chunks=len(chunks),
+            rows=rows,
+            detections=detections,
+            flips=len(flips),
+            files=tuple(files),
+            landed_at=landed,
+            committed_at=committed_at,
+            duration_s=time.perf_counter() - started,
+        )
+
+    def _landed_at(self, chunk: Chunk) -> datetime:
+        """When a chunk became visible. To be asked before it is committed: after that it may be archived any time."""
+        return datetime.fromtimestamp((self.lake.landing / chunk.name).stat().st_mtime, UTC)
 
     def _rows(self, chunks: Sequence[Chunk], chunk_size: int) -> DataFrame:
         """The rows of some chunks, with what the patterns need; workers read the files, the driver names them."""
@@ -143,30 +158,4 @@ class Detector:
             schema=table.schema(),
             partition_by=list(PATTERN_STATE.partition_by),
             commit_properties=delta.exactly_once(state.APP, upto),
-        )
-
-    def _figures(
-        self,
-        chunks: Sequence[Chunk],
-        first: int,
-        upto: int,
-        rows: int,
-        detections: int,
-        flips: Sequence[Flip],
-        files: Sequence[Path],
-        committed_at: datetime,
-        started: float,
-    ) -> MicroBatch:
-        landed = (self.lake.landing / chunks[-1].name).stat().st_mtime
-        return MicroBatch(
-            first_cell=first,
-            last_cell=upto - 1,
-            chunks=len(chunks),
-            rows=rows,
-            detections=detections,
-            flips=len(flips),
-            files=tuple(files),
-            landed_at=datetime.fromtimestamp(landed, committed_at.tzinfo),
-            committed_at=committed_at,
-            duration_s=time.perf_counter() - started,
         )

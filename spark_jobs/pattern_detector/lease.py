@@ -39,7 +39,12 @@ class Holder:
         """Whether the holder has renewed in time and, where that can be seen, its process is there."""
         if now - self.renewed_at > timedelta(seconds=LEASE_SECONDS):
             return False
-        return self.host != socket.gethostname() or _started(self.pid) == self.started
+        return self.host != socket.gethostname() or self._is_running()
+
+    def _is_running(self) -> bool:
+        """Its start is reckoned from the boot time, which moves when the system clock is set right."""
+        started = _started(self.pid)
+        return started is not None and abs(started - self.started) < LEASE_SECONDS
 
 
 def read_lease(path: Path) -> Holder | None:

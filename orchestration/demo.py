@@ -59,10 +59,10 @@ def run_demo(log: Path | None, lake: Path | None, chunk_size: int | None, screen
         make_token_key(settings.token_key_file)
     seconds = {} if log else _ensure_log(settings.log, screen)
     open_log(settings.log)
-    home = prepare_dagster_home()
+    prepare_dagster_home()
     run = _run_graph(settings, is_final=log is not None, screen=screen)
     _show(settings, run, seconds | run.seconds, screen)
-    _say_what_next(settings, home, is_own=log is None, screen=screen)
+    _say_what_next(settings, screen)
     if run.checks_failed:
         raise TollgateError(
             f"{len(run.checks_failed)} checks failed: {', '.join(run.checks_failed)}", remedy="see the run in `make ui`"
@@ -228,10 +228,14 @@ def _count(lake: Lake, name: str) -> int:
     return table.count() if table is not None else 0
 
 
-def _say_what_next(settings: Settings, home: Path, is_own: bool, screen: Console) -> None:
-    lake = "" if is_own and settings.lake == HOME / "lake" else f" --lake {settings.lake}"
+def _say_what_next(settings: Settings, screen: Console) -> None:
+    """Two commands, of the same width, for this very lake."""
+    defaults = Settings.model_fields
+    lake = "" if settings.lake == defaults["lake"].default else f" --lake {settings.lake}"
+    places = {"TOLLGATE_LAKE": settings.lake, "TOLLGATE_LOG": settings.log} if lake else {}
+    live = " ".join([*(f"{name}={value}" for name, value in places.items()), "make ui"])
+    found = f".venv/bin/tollgate detections{lake}"
+    width = max(len(live), len(found))
     screen.print("Next:")
-    screen.print(
-        "  make ui                                  the graph, live, at http://127.0.0.1:3000", highlight=False
-    )
-    screen.print(f"  .venv/bin/tollgate detections{lake}      what was found", highlight=False, soft_wrap=True)
+    for command, purpose in ((found, "what was found"), (live, "the graph, live, at http://127.0.0.1:3000")):
+        screen.print(f"  {command:{width}}  {purpose}", highlight=False, soft_wrap=True)

@@ -22,7 +22,8 @@ def run_live(settings: Settings, rate: float, host: str, port: int, screen: Cons
     """Starts everything and waits; an interrupt, or the end of one part, stops the others.
 
     Args:
-        rate: events per second that the simulated company appends to the log; 0 for none.
+        rate: events per second that the simulated company appends to its own log; 0 for none. A log that was named
+            by a setting is somebody else's, and is never written to.
         host, port: where the web server listens.
     """
     if settings.token_key is None:
@@ -32,7 +33,7 @@ def run_live(settings: Settings, rate: float, host: str, port: int, screen: Cons
     logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(_WORKSPACE), "-h", host, "-p", str(port)]
     parts = [_start(command, logs / "dagster.log")]
-    if rate > 0:
+    if rate > 0 and settings.log == Settings.model_fields["log"].default:
         follow = ["simulate", "--follow", "--rate", str(rate), "--out", str(settings.log)]
         parts.append(_start([sys.executable, "-m", "orchestration.cli", *follow], logs / "simulate.log"))
     screen.print(f"http://{host}:{port} - the graph, live. Stop with Ctrl-C.", highlight=False)

@@ -48,5 +48,5 @@ class Spark(PySparkResource):
         """The session for these settings, with `spark_config` on top."""
         from spark_jobs import session
 
-        session.prepare_environment()
-        return spark_session_from_config(session.spark_config(settings) | self.spark_config)
+        with session.launching():
+            return spark_session_from_config(session.spark_config(settings) | self.spark_config)

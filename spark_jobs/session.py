@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -40,10 +42,30 @@ def spark_config(settings: Settings) -> dict[str, str]:
     }
 
 
+@contextmanager
+def launching() -> Iterator[None]:
+    """Around the start of a session: sets the environment, and gives the Java process a log file to speak to.
+
+    Spark and its workers inherit the error stream of the process that starts them, and keep it.
+    """
+    prepare_environment()
+    log = HOME / "logs" / "spark.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(log, "ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def start_session(settings: Settings) -> SparkSession:
     """Starts Spark, or returns the session that runs already in this process."""
-    prepare_environment()
     builder = SparkSession.builder
     for key, value in spark_config(settings).items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    with launching():
+        return builder.getOrCreate()

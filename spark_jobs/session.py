@@ -36,6 +36,7 @@ def spark_config(settings: Settings) -> dict[str, str]:
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "10",
         "spark.python.worker.reuse": "true",
+        "spark.python.daemon.module": "spark_jobs.python_daemon",
         "spark.sql.warehouse.dir": str(HOME.resolve() / "spark-warehouse"),
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
         **({"spark.driver.memory": "1g", "spark.driver.host": "127.0.0.1"} if local else {}),

@@ -60,6 +60,7 @@ def run_demo(log: Path | None, lake: Path | None, chunk_size: int | None, screen
     seconds = {} if log else _ensure_log(settings.log, screen)
     open_log(settings.log)
     prepare_dagster_home()
+    _announce(f"running the graph on {settings.log}", screen)
     run = _run_graph(settings, is_final=log is not None, screen=screen)
     _show(settings, run, seconds | run.seconds, screen)
     _say_what_next(settings, screen)
@@ -83,6 +84,7 @@ def _ensure_log(log: Path, screen: Console) -> dict[str, float]:
     from data.simulate import write_log
 
     started = time.perf_counter()
+    _announce(f"simulating a company's {DEMO_ROWS:,} payments", screen)
     with _progress(screen) as progress:
         task = progress.add_task("simulating a company", total=DEMO_ROWS)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -186,6 +188,12 @@ def _update(progress: Progress, chunking: TaskID, detecting: TaskID, lake: Lake,
         total=max(offset.complete_cells, 1),
         description=f"pattern detection: {cells:,} cells",
     )
+
+
+def _announce(what: str, screen: Console) -> None:
+    """Where no bar can move, as in a log file, a line tells what is going on."""
+    if not screen.is_terminal:
+        screen.print(f"{what} ...", highlight=False, soft_wrap=True)
 
 
 def _progress(screen: Console) -> Progress:

@@ -8,16 +8,32 @@ from pathlib import Path
 
 import pytest
 
+from data.log_format import LOG_COLUMNS
 from data.simulate import write_log
 from expectations import delta
 from expectations.catalog import Lake
 from expectations.offset import read_offset
-from expectations.tables import PAYMENTS_RAW_BRONZE
+from expectations.tables import PAYMENTS_RAW_BRONZE, SOURCE_QUARANTINE
 from tests.support.processes import tollgate
 
 pytestmark = pytest.mark.spark
 
+BRONZE, QUARANTINE = PAYMENTS_RAW_BRONZE.name, SOURCE_QUARANTINE.name
+
+ROWS = 2_500
 VISA = b"4111111111111111"
+PLANTED = len(LOG_COLUMNS) + 2
+
+
+def plant_card_numbers(log: Path) -> None:
+    """Adds rows with a card number in each column in turn, one with it in a field too many, and one in a torn quote."""
+    with open(log, "rb") as file:
+        fields = file.read().splitlines()[-1].split(b",")
+    with open(log, "ab") as file:
+        for column in range(len(fields)):
+            file.write(b",".join([*fields[:column], VISA, *fields[column + 1 :]]) + b"\n")
+        file.write(b",".join([*fields, VISA]) + b"\n")
+        file.write(b'"card ' + VISA + b"\n")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +42,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     (folder / "data").mkdir()
     (folder / "data" / "__init__.py").write_text("raise ImportError('the wrong data package')\n")
-    write_log(folder / "mine.csv", 2_500, seed=5)
+    write_log(folder / "mine.csv", ROWS, seed=5)
+    plant_card_numbers(folder / "mine.csv")
     first = tollgate(folder, "demo", "--log", "mine.csv", "--chunk-size", "1000")
     assert first.returncode == 0, first.stdout + first.stderr
     (folder / "first.txt").write_text(first.stdout)
@@ -49,12 +66,19 @@ def test_the_demo_ends_with_its_figures(place: Path):
         "checks passed",
     ):
         assert label in shown
-    assert "2,500" in shown and "13 of 13" in shown and "Next:" in shown
+    assert f"{ROWS + PLANTED:,}" in shown and "13 of 13" in shown and "Next:" in shown
 
 
 def test_a_log_handed_over_is_final(place: Path):
     offset = read_offset(lake_of(place).offset_file)
-    assert (offset.entries, offset.is_final) == (2_500, True)
+    assert (offset.entries, offset.is_final) == (ROWS + PLANTED, True)
+
+
+def test_every_planted_entry_is_accounted_for(place: Path):
+    """Those whose column cannot hold a card number are in quarantine; the others are in bronze, with a token."""
+    rows, rejected = (delta.open_table(lake_of(place).table(name)).count() for name in (BRONZE, QUARANTINE))
+    assert rows + rejected == ROWS + PLANTED
+    assert rejected > 2
 
 
 def test_a_second_demo_changes_nothing(place: Path):

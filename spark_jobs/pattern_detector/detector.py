@@ -23,7 +23,7 @@ from expectations.tables import PATTERN_STATE
 from expectations.thresholds import PATTERNS, PatternThresholds
 from spark_jobs.pattern_detector import outbox, state
 from spark_jobs.pattern_detector.cells import complete_cells
-from spark_jobs.pattern_detector.worker import REPORT_DDL, ROWS_DDL, bucket_evaluator, chunk_reader, unpack_report
+from spark_jobs.pattern_detector.worker import PIECES_DDL, REPORT_DDL, bucket_evaluator, chunk_reader, unpack_report
 
 CELLS_PER_BATCH = 16
 
@@ -101,7 +101,7 @@ class Detector:
         started, started_at = time.perf_counter(), self.clock()
         upto, chunks = first + len(waiting), [chunk for cell in waiting for chunk in cell]
         landed = self._landed_at(chunks[-1])
-        report = self._evaluate(table, self._rows(chunks, offset.chunk_size), upto)
+        report = self._evaluate(table, self._pieces(chunks, offset.chunk_size), upto)
         written, flips = unpack_report(report)
         rows = sum(report["rows"].to_pylist())
         self.passed("evaluated")
@@ -130,19 +130,19 @@ class Detector:
         """When a chunk became visible. To be asked before it is committed: after that it may be archived any time."""
         return datetime.fromtimestamp((self.lake.landing / chunk.name).stat().st_mtime, UTC)
 
-    def _rows(self, chunks: Sequence[Chunk], chunk_size: int) -> DataFrame:
-        """The rows of some chunks, with what the patterns need; workers read the files, the driver names them."""
+    def _pieces(self, chunks: Sequence[Chunk], chunk_size: int) -> DataFrame:
+        """What some chunks hold, by bucket; workers read the files, the driver only names them."""
         files = {
             "path": [str((self.lake.landing / chunk.name).resolve()) for chunk in chunks],
             "cell": [chunk.cell(chunk_size) for chunk in chunks],
             "first": [chunk.first for chunk in chunks],
         }
-        return self.spark.createDataFrame(pa.table(files)).mapInArrow(chunk_reader(self.buckets), ROWS_DDL)
+        return self.spark.createDataFrame(pa.table(files)).mapInArrow(chunk_reader(self.buckets), PIECES_DDL)
 
-    def _evaluate(self, table: delta.DeltaTable, rows: DataFrame, upto: int) -> pa.Table:
+    def _evaluate(self, table: delta.DeltaTable, pieces: DataFrame, upto: int) -> pa.Table:
         found = state.snapshots(table, self.lake.table("pattern_state"), self.buckets)
         evaluate = bucket_evaluator({snapshot.bucket: snapshot for snapshot in found}, upto, self.thresholds)
-        return rows.groupBy("bucket").applyInArrow(evaluate, REPORT_DDL).toArrow()
+        return pieces.groupBy("bucket").applyInArrow(evaluate, REPORT_DDL).toArrow()
 
     def _commit(self, table: delta.DeltaTable, written: Sequence[state.WrittenState], upto: int) -> None:
         """The commit point: the state's new files, and how many cells they bring it to."""

@@ -11,27 +11,17 @@ import pyarrow.compute as pc
 
 from expectations.currencies import FIXED_POINT_DECIMALS, minor_unit_exponents
 from expectations.landing import read_chunk
-from expectations.payments import PAYMENT
 from expectations.thresholds import PatternThresholds
 from spark_jobs.pattern_detector.patterns import GENDER_CODES, OTHER, UNKNOWN, CellRows, Flip, Pattern
 from spark_jobs.pattern_detector.state import BucketSnapshot, WrittenState, resident_bucket, write_state
 
 _COLUMNS = ("merchant_id", "customer_id", "gender", "amount_minor", "currency", "weight")
+"""What of a payment the patterns need."""
 
-ROWS = pa.schema(
-    [
-        ("bucket", pa.int32()),
-        ("cell", pa.int64()),
-        ("place", pa.int64()),
-        *((name, PAYMENT.field(name).type.arrow) for name in _COLUMNS),
-    ]
-)
-"""What of a payment the patterns need. `place` ascends in the log's order."""
+PIECES = pa.schema([("bucket", pa.int32()), ("cell", pa.int64()), ("first", pa.int64()), ("rows", pa.binary())])
+"""A chunk's rows of one bucket, packed as an Arrow stream: what is shuffled is a few blobs, not millions of rows."""
 
-ROWS_DDL = (
-    "bucket int, cell long, place long, "
-    "merchant_id string, customer_id string, gender string, amount_minor long, currency string, weight long"
-)
+PIECES_DDL = "bucket int, cell long, first long, rows binary"
 
 REPORT = pa.schema([("bucket", pa.int32()), ("rows", pa.int64()), ("written", pa.string()), ("flips", pa.string())])
 """What a worker hands back: a few lines per bucket, whatever the size of the input."""
@@ -40,21 +30,37 @@ REPORT_DDL = "bucket int, rows long, written string, flips string"
 
 
 def chunk_reader(buckets: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function that reads chunk files, given as columns `path, cell, first`, into rows of `ROWS`."""
+    """The function that reads chunk files, given as columns `path, cell, first`, into `PIECES`."""
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for chunk in batch.to_pylist():
-                rows = read_chunk(Path(chunk["path"]), _COLUMNS)
-                columns = [
-                    pa.array(_buckets(rows["merchant_id"], buckets)),
-                    pa.array(np.full(len(rows), chunk["cell"], np.int64)),
-                    pa.array(chunk["first"] + np.arange(len(rows), dtype=np.int64)),
-                    *(rows[name].combine_chunks() for name in _COLUMNS),
-                ]
-                yield pa.RecordBatch.from_arrays(columns, schema=ROWS)
+                pieces = _split(read_chunk(Path(chunk["path"]), _COLUMNS), chunk["first"], buckets)
+                if pieces:
+                    columns = [
+                        pa.array([*pieces], pa.int32()),
+                        pa.array([chunk["cell"]] * len(pieces), pa.int64()),
+                        pa.array([chunk["first"]] * len(pieces), pa.int64()),
+                        pa.array([*pieces.values()], pa.binary()),
+                    ]
+                    yield pa.RecordBatch.from_arrays(columns, schema=PIECES)
 
     return read
+
+
+def _split(rows: pa.Table, first: int, buckets: int) -> dict[int, bytes]:
+    """The rows of each bucket that has any, with their place in the log, as an Arrow stream."""
+    of_row = _buckets(rows["merchant_id"], buckets)
+    places = pa.array(first + np.arange(len(rows), dtype=np.int64))
+    rows = rows.append_column("place", places)
+    found = {}
+    for bucket in np.unique(of_row).tolist():
+        sink = pa.BufferOutputStream()
+        piece = rows.filter(pa.array(of_row == bucket))
+        with pa.ipc.new_stream(sink, piece.schema) as stream:
+            stream.write_table(piece)
+        found[bucket] = sink.getvalue().to_pybytes()
+    return found
 
 
 def _buckets(merchants: pa.ChunkedArray, buckets: int) -> np.ndarray:
@@ -69,7 +75,7 @@ def bucket_evaluator(
 ) -> Callable[[tuple[pa.Scalar, ...], pa.Table], pa.Table]:
     """The function that Spark applies to each bucket's rows.
 
-    It takes rows of `ROWS`, folds them in cell by cell, writes the new state (uncommitted), and returns one row of
+    It takes `PIECES`, folds their rows in cell by cell, writes the new state (uncommitted), and returns one row of
     `REPORT`.
 
     Args:
@@ -78,18 +84,20 @@ def bucket_evaluator(
         thresholds: when patterns hold.
     """
 
-    def evaluate(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
+    def evaluate(key: tuple[pa.Scalar, ...], pieces: pa.Table) -> pa.Table:
         snapshot = snapshots[key[0].as_py()]
         resident = resident_bucket(snapshot.table, snapshot.table_id, snapshot.bucket)
         bucket = resident.catch_up(snapshot)
         flips: list[Flip] = []
-        for cell_rows in _by_cell(rows):
+        rows = 0
+        for cell_rows in _by_cell(pieces):
             flips += bucket.fold(cell_rows, thresholds)
+            rows += len(cell_rows.rows)
         written = write_state(snapshot, bucket, cells)
         resident.cells = cells
         report = {
             "bucket": [snapshot.bucket],
-            "rows": [len(rows)],
+            "rows": [rows],
             "written": [written.to_json()],
             "flips": [json.dumps([_pack(flip) for flip in flips])],
         }
@@ -110,25 +118,22 @@ def _pack(flip: Flip) -> list[object]:
     return [flip.cell, flip.first_row, int(flip.pattern), flip.customer, flip.merchant, flip.holds, bool(flip.is_first)]
 
 
-def _by_cell(rows: pa.Table) -> Iterator[CellRows]:
-    places = rows["place"].to_numpy()
-    if (np.diff(places) < 0).any():
-        rows = rows.take(pa.array(np.argsort(places, kind="stable")))
-        places = rows["place"].to_numpy()
-    cells = rows["cell"].to_numpy()
-    merchants, customers = rows["merchant_id"].to_pylist(), rows["customer_id"].to_pylist()
-    genders, amounts, weights = _genders(rows), _amounts(rows), rows["weight"].to_numpy()
-    starts = np.flatnonzero(np.diff(cells, prepend=-1)).tolist()
-    for start, end in zip(starts, [*starts[1:], len(cells)], strict=True):
-        part = slice(start, end)
+def _by_cell(pieces: pa.Table) -> Iterator[CellRows]:
+    """The rows of each cell, in the log's order; a cell may have come in several chunks."""
+    pieces = pieces.sort_by("first")
+    blobs: dict[int, list[pa.Table]] = {}
+    for cell, blob in zip(pieces["cell"].to_pylist(), pieces["rows"], strict=True):
+        blobs.setdefault(cell, []).append(pa.ipc.open_stream(blob.as_buffer()).read_all())
+    for cell, tables in sorted(blobs.items()):
+        rows = pa.concat_tables(tables)
         yield CellRows(
-            cell=int(cells[start]),
-            merchants=merchants[part],
-            customers=customers[part],
-            genders=genders[part],
-            amounts=amounts[part],
-            weights=weights[part],
-            rows=places[part],
+            cell=cell,
+            merchants=rows["merchant_id"].to_pylist(),
+            customers=rows["customer_id"].to_pylist(),
+            genders=_genders(rows),
+            amounts=_amounts(rows),
+            weights=rows["weight"].to_numpy(),
+            rows=rows["place"].to_numpy(),
         )
 
 

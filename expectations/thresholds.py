@@ -11,7 +11,7 @@ FINGERPRINT_BYTES = 64 * 1024
 """How much of a log's head, and of what lies before the offset, identifies it."""
 
 MAX_ENTRY_BYTES = 64 * 1024
-"""A record that does not close its quotes within so many bytes is malformed."""
+"""A record that is longer, or does not close its quotes within so many bytes, is malformed."""
 
 CHUNKER_INTERVAL_SECONDS = 5
 OFFSET_STALE_SECONDS = 60

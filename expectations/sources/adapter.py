@@ -15,6 +15,7 @@ from expectations.payments import PAYMENT
 from expectations.schema import DataType, Field
 from expectations.sources.columns import Parsed, Parser, RawBlock, Reason
 from expectations.sources.csv_records import Records, field_counts, irregular
+from expectations.thresholds import MAX_ENTRY_BYTES
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class SourceAdapter:
 
 @dataclass(frozen=True)
 class Rejection:
-    """One entry that cannot become a payment event. `raw` holds no long digit run."""
+    """One entry that cannot become a payment event. `raw` holds no long digit run, and of a long entry the start."""
 
     entry_number: int
     byte_offset: int
@@ -150,7 +151,7 @@ def _read(
     """
     every = np.arange(len(block))
     is_alone = irregular(block.content, block.records, adapter.quote, adapter.delimiter)
-    if not (block.records.unterminated | is_alone).any():
+    if not (block.records.unterminated | is_alone | (block.records.lengths > MAX_ENTRY_BYTES)).any():
         table = _read_csv(adapter, header, block.content, block.records.spans_lines)
         if table is not None and len(table) == len(block):
             return table, every, {}
@@ -166,6 +167,8 @@ def _unparsable(adapter: SourceAdapter, header: list[str], block: SourceBlock) -
         int(index): (Reason.UNTERMINATED_QUOTE, None, "a quote closes within its record")
         for index in np.flatnonzero(block.records.unterminated)
     }
+    for index in np.flatnonzero(block.records.lengths > MAX_ENTRY_BYTES).tolist():
+        faults.setdefault(index, (Reason.MALFORMED_RECORD, None, f"at most {MAX_ENTRY_BYTES:,} bytes"))
     if not _is_utf8(block.content):
         for index in range(len(block)):
             if not _is_utf8(block.record(index)):
@@ -290,7 +293,7 @@ def _reject(
         reason=reason,
         column=column,
         rule=rule,
-        raw=mask_long_numbers(raw),
+        raw=mask_long_numbers(raw)[:MAX_ENTRY_BYTES],
         amount_minor=amount_minor,
         currency=currency,
     )

@@ -135,21 +135,33 @@ def boolean(column: str) -> Parser:
     return parse
 
 
+_INSTANT = (
+    r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$"
+)
+
+
 def instant(column: str) -> Parser:
     """ISO 8601, from 1900 to 2199; without an offset it is UTC. Finer than microseconds is cut off."""
     kind = pa.timestamp("us", tz="UTC")
 
     def parse(block: RawBlock) -> Parsed:
-        values, is_bad = _where_matching(block.text(column), r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}([T ].*)?$")
+        values, is_bad = _where_matching(block.text(column), _INSTANT)
         try:
             parsed = pc.cast(values, kind)
         except pa.ArrowInvalid:
-            moments = pd.to_datetime(values.to_pandas(), format="ISO8601", utc=True, errors="coerce")
+            moments = pd.to_datetime(_with_offset(values).to_pandas(), format="ISO8601", utc=True, errors="coerce")
             parsed = pa.array(moments.dt.floor("us"), type=kind, from_pandas=True)
             is_bad = is_bad | _mask(pc.and_(pc.is_null(parsed), pc.is_valid(values)))
         return Parsed(parsed, is_bad, Reason.BAD_INSTANT, "ISO 8601 instant from 1900 to 2199", column)
 
     return parse
+
+
+def _with_offset(instants: pa.Array) -> pa.Array:
+    """Instants with a time and an offset: pandas would give one without the offset of the row before."""
+    with_time = pc.replace_substring_regex(instants, r"^(.{10})$", r"\1T00:00")
+    return pc.replace_substring_regex(with_time, r"^(.{10}[T ][0-9:.]+)$", r"\1Z")
 
 
 def day_number(column: str) -> Parser:

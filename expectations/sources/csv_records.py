@@ -37,6 +37,10 @@ class Records:
     def starts(self) -> np.ndarray:
         return np.concatenate([np.zeros(1, np.int64), self.ends[:-1]])[: len(self.ends)]
 
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.ends - self.starts
+
 
 def split_records(block: bytes, quote: str, limit: int, is_end: bool) -> Records:
     """The first `limit` whole records of `block`, which starts where a record starts.
@@ -120,7 +124,7 @@ def irregular(block: bytes, records: Records, quote: str, delimiter: str) -> np.
     They hold a quote inside an unquoted field or text after a closing one, a carriage return that ends no line, or
     a byte order mark, or they are empty. Parsed one by one they come out the same whatever stands around them.
     """
-    found = records.ends - records.starts <= len("\r\n")
+    found = records.lengths <= len("\r\n")
     stray = [match.start() for pattern in (_STRAY_RETURN, _BYTE_ORDER_MARK) for match in pattern.finditer(block)]
     found[np.searchsorted(records.ends, stray, side="right")] = True
     if quote.encode() in block:

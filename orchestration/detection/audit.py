@@ -15,6 +15,7 @@ from expectations.thresholds import DETECTION_LAG_SECONDS, DETECTIONS_PER_FILE
 from orchestration.outcomes import CheckDeclaration, Outcome
 from spark_jobs.pattern_detector.cells import complete_cells
 from spark_jobs.pattern_detector.detector import MicroBatch
+from spark_jobs.pattern_detector.outbox import alone
 from spark_jobs.pattern_detector.state import committed_cells
 
 STATE_CONSERVED = CheckDeclaration(
@@ -46,8 +47,11 @@ _TABLES = (PATTERN_STATE, PATTERN_STATUS, DETECTIONS, DETECTION_FILES, PAYMENTS_
 
 
 def check_micro_batch(lake: Lake, batch: MicroBatch) -> list[Outcome]:
-    """The verdicts on one micro-batch of the stream, and on the small tables as they are after it."""
-    small = (PATTERN_STATUS, DETECTIONS, DETECTION_FILES, PAYMENTS_RAW_BRONZE)
+    """The verdicts on one micro-batch of the stream, and on the small tables as they are after it.
+
+    The stream goes on meanwhile, so nothing is said of later cells, of which the tables may hold a part already.
+    """
+    small, cells = (PATTERN_STATUS, DETECTIONS, DETECTION_FILES, PAYMENTS_RAW_BRONZE), batch.last_cell + 1
     for schema in small:
         delta.ensure_table(lake.table(schema.name), schema)
     with delta.connect({schema.name: lake.table(schema.name) for schema in small}) as connection:
@@ -60,32 +64,34 @@ def check_micro_batch(lake: Lake, batch: MicroBatch) -> list[Outcome]:
                 f"{batch.rows:,} rows of cells {batch.first_cell} to {batch.last_cell} folded in, {landed:,} in bronze",
                 rows_in_state=batch.rows, rows_in_bronze=landed,
             ),
-            _status_consistent(connection),
+            _status_consistent(connection, cells),
             _detections_unique(connection),
             DETECTION_LAG.outcome(
                 batch.lag_s <= DETECTION_LAG_SECONDS, f"{batch.lag_s:.2f} s after landing", lag_seconds=batch.lag_s
             ),
-            _files_exact(lake, connection),
+            _files_exact(lake, connection, cells),
         ]  # fmt: skip
 
 
 def check_lake(lake: Lake, clock: Clock) -> list[Outcome]:
-    """The verdicts on all that is there."""
-    for schema in _TABLES:
-        if schema is not PATTERN_STATE:
-            delta.ensure_table(lake.table(schema.name), schema)
-    with delta.connect({s.name: lake.table(s.name) for s in _TABLES if delta.open_table(lake.table(s.name))}) as found:
-        return [
-            _state_conserved(lake, found),
-            _status_consistent(found),
-            _detections_unique(found),
-            _lag(lake, clock),
-            _files_exact(lake, found),
-        ]
+    """The verdicts on all that is there, at a moment when no micro-batch is under way."""
+    with alone(lake):
+        for schema in _TABLES:
+            if schema is not PATTERN_STATE:
+                delta.ensure_table(lake.table(schema.name), schema)
+        there = {s.name: lake.table(s.name) for s in _TABLES if delta.open_table(lake.table(s.name))}
+        cells = committed_cells(lake.table("pattern_state"))
+        with delta.connect(there) as connection:
+            return [
+                _state_conserved(connection, cells),
+                _status_consistent(connection, cells),
+                _detections_unique(connection),
+                _lag(lake, clock, cells),
+                _files_exact(lake, connection, cells),
+            ]
 
 
-def _state_conserved(lake: Lake, connection: duckdb.DuckDBPyConnection) -> Outcome:
-    cells = committed_cells(lake.table("pattern_state"))
+def _state_conserved(connection: duckdb.DuckDBPyConnection, cells: int) -> Outcome:
     held = (0, 0)
     if cells:
         held = connection.execute(
@@ -103,10 +109,13 @@ def _state_conserved(lake: Lake, connection: duckdb.DuckDBPyConnection) -> Outco
     )  # fmt: skip
 
 
-def _status_consistent(connection: duckdb.DuckDBPyConnection) -> Outcome:
+def _status_consistent(connection: duckdb.DuckDBPyConnection, cells: int) -> Outcome:
+    """Of the cells before `cells`: a later micro-batch stores its detections before their status."""
     (astray,) = connection.execute(
-        "SELECT count(*) FROM pattern_status s FULL JOIN detections d USING (pattern_id, customer_id, merchant_id) "
-        "WHERE s.cell IS NULL OR d.cell IS NULL OR s.cell < d.cell"
+        "SELECT count(*) FROM pattern_status s FULL JOIN (FROM detections WHERE cell < $cells) d "
+        "USING (pattern_id, customer_id, merchant_id) "
+        "WHERE s.cell IS NULL OR (d.cell IS NULL AND s.cell < $cells) OR s.cell < d.cell",
+        {"cells": cells},
     ).fetchone()
     (holding,) = connection.execute("SELECT count(*) FROM pattern_status WHERE holds").fetchone()
     return STATUS_CONSISTENT.outcome(
@@ -128,9 +137,8 @@ def _detections_unique(connection: duckdb.DuckDBPyConnection) -> Outcome:
     )
 
 
-def _lag(lake: Lake, clock: Clock) -> Outcome:
-    offset = read_offset(lake.offset_file)
-    waiting = complete_cells(list_chunks(lake.landing), offset, committed_cells(lake.table("pattern_state")))
+def _lag(lake: Lake, clock: Clock, cells: int) -> Outcome:
+    waiting = complete_cells(list_chunks(lake.landing), read_offset(lake.offset_file), cells)
     lag = 0.0
     if waiting:
         lag = clock().timestamp() - (lake.landing / waiting[0][-1].name).stat().st_mtime
@@ -141,11 +149,14 @@ def _lag(lake: Lake, clock: Clock) -> Outcome:
     )  # fmt: skip
 
 
-def _files_exact(lake: Lake, connection: duckdb.DuckDBPyConnection) -> Outcome:
+def _files_exact(lake: Lake, connection: duckdb.DuckDBPyConnection, cells: int) -> Outcome:
+    """What is due of the cells before `cells` must be in files; of later ones some may be, too."""
     ledger = connection.execute(
         "SELECT name, last_sequence - first_sequence + 1, is_partial FROM detection_files ORDER BY file_sequence"
     ).fetchall()
-    (detections,) = connection.execute("SELECT count(*) FROM detections").fetchone()
+    detections, of_these = connection.execute(
+        "SELECT count(*), count(*) FILTER (cell < ?) FROM detections", [cells]
+    ).fetchone()
     wrong = [
         name
         for name, records, is_partial in ledger
@@ -155,7 +166,7 @@ def _files_exact(lake: Lake, connection: duckdb.DuckDBPyConnection) -> Outcome:
     written = sum(records for _, records, _ in ledger)
     waiting = detections - written
     return FILES_EXACT.outcome(
-        not wrong and 0 <= waiting < DETECTIONS_PER_FILE,
+        not wrong and waiting >= 0 and of_these - written < DETECTIONS_PER_FILE,
         f"{len(ledger):,} files with {written:,} detections, {waiting:,} waiting"
         + (f"; wrong: {', '.join(wrong[:3])}" if wrong else ""),
         files=len(ledger), written=written, waiting=waiting,

@@ -25,7 +25,7 @@ from spark_jobs.pattern_detector import outbox, state
 from spark_jobs.pattern_detector.cells import complete_cells
 from spark_jobs.pattern_detector.worker import PIECES_DDL, REPORT_DDL, bucket_evaluator, chunk_reader, unpack_report
 
-CELLS_PER_BATCH = 16
+CELLS_PER_BATCH = 64
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ increments exclude each other is the matter of an OS lock.
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass
+import threading
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -72,7 +73,7 @@ class Lease:
     """
 
     def __init__(self, path: Path, owner: str, clock: Clock = system_clock):
-        self._path, self._clock = path, clock
+        self._path, self._clock, self._renewing = path, clock, threading.Lock()
         pid = os.getpid()
         self._holder = Holder(owner, socket.gethostname(), pid, _started(pid) or 0.0, clock())
 
@@ -88,10 +89,10 @@ class Lease:
         return self
 
     def renew(self) -> None:
-        """Gives a sign of life."""
-        self._holder = Holder(**asdict(self._holder) | {"renewed_at": self._clock()})
-        values = asdict(self._holder) | {"renewed_at": self._holder.renewed_at.isoformat()}
-        with replacing(self._path) as file:
+        """Gives a sign of life; from any thread of the holder."""
+        with self._renewing, replacing(self._path) as file:
+            self._holder = replace(self._holder, renewed_at=self._clock())
+            values = asdict(self._holder) | {"renewed_at": self._holder.renewed_at.isoformat()}
             file.write(json.dumps(values).encode())
 
     def __exit__(self, *error: object) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -9,7 +10,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from expectations.offset import read_offset
 from expectations.payments import PAYMENT
 from spark_jobs.pattern_detector.detector import Detector, MicroBatch
 from spark_jobs.pattern_detector.lease import Lease
@@ -27,12 +27,14 @@ def work_off(detector: Detector, owner: str) -> Iterator[MicroBatch]:
         LakeBusy: another stream works on the lake.
     """
     with Lease(detector.lake.detector_lease, owner) as lease:
-        batches: queue.Queue[MicroBatch] = queue.Queue()
-        query = _writer(detector, lease, batches.put).trigger(availableNow=True).start()
-        while query.isActive or not batches.empty():
-            yield from _next(batches, lease)
-        _raise_failure(query)
-        yield from detector.work_off()
+        work = _Work(detector, lease)
+        query = _writer(detector, work.on_batch).trigger(availableNow=True).start()
+        with _stopping(work, query):
+            while query.isActive or work.has_reports():
+                yield from work.reports()
+            _raise_failure(query)
+            while work.look_again():
+                yield from work.reports()
 
 
 def linger(
@@ -48,32 +50,88 @@ def linger(
         LakeBusy: another stream works on the lake.
     """
     with Lease(detector.lake.detector_lease, owner) as lease:
-        batches: queue.Queue[MicroBatch] = queue.Queue()
-        query = _writer(detector, lease, batches.put).trigger(processingTime=TRIGGER_INTERVAL).start()
-        try:
+        work = _Work(detector, lease)
+        query = _writer(detector, work.on_batch).trigger(processingTime=TRIGGER_INTERVAL).start()
+        with _stopping(work, query):
             born = busy = elapsed()
             while elapsed() - busy < idle_seconds and elapsed() - born < max_life_seconds:
-                for batch in _next(batches, lease):
-                    busy = elapsed()
-                    yield batch
+                yield from work.reports()
                 _raise_failure(query)
-                yield from _last_cell(detector)
+                if work.look_again() or work.is_going_on():
+                    busy = elapsed()
+            work.finish()
+            while work.has_reports():
+                yield from work.reports()
+
+
+class _Work:
+    """What the query calls when something has landed. One thread at a time works; the other one hears of it."""
+
+    def __init__(self, detector: Detector, lease: Lease):
+        self._detector, self._lease = detector, lease
+        self._batches: queue.Queue[MicroBatch] = queue.Queue()
+        self._at_work = threading.Lock()
+        self._is_over = threading.Event()
+
+    def on_batch(self, _: DataFrame, __: int) -> None:
+        """Works off all that waits, unless it is told to finish."""
+        with self._at_work:
+            while not self._is_over.is_set() and self._once():
+                pass
+
+    def look_again(self) -> bool:
+        """One micro-batch of what no new file announces, such as the shorter last cell of a log declared final."""
+        if not self._at_work.acquire(blocking=False):
+            return False
+        try:
+            return self._once()
         finally:
-            query.stop()
+            self._at_work.release()
+
+    def _once(self) -> bool:
+        batch = self._detector.work_once()
+        if batch is not None:
+            self._lease.renew()
+            self._batches.put(batch)
+        return batch is not None
+
+    def reports(self) -> Iterator[MicroBatch]:
+        """The next micro-batch if one comes in time; either way the lease lives on."""
+        with contextlib.suppress(queue.Empty):
+            yield self._batches.get(timeout=_POLL_SECONDS)
+        self._lease.renew()
+
+    def is_going_on(self) -> bool:
+        """Whether a micro-batch is at hand, or one has just ended."""
+        return self._at_work.locked() or self.has_reports()
+
+    def has_reports(self) -> bool:
+        return not self._batches.empty()
+
+    def finish(self) -> None:
+        """Lets the micro-batch at hand come to its end, and no other begin."""
+        self._is_over.set()
+        with self._at_work:
+            pass
 
 
-def _writer(detector: Detector, lease: Lease, report: Callable[[MicroBatch], None]) -> DataStreamWriter:
+@contextlib.contextmanager
+def _stopping(work: _Work, query: StreamingQuery) -> Iterator[None]:
+    """However the caller leaves, nothing works on behind its back, without a lease."""
+    try:
+        yield
+    finally:
+        work.finish()
+        query.stop()
+
+
+def _writer(detector: Detector, on_batch: Callable[[DataFrame, int], None]) -> DataStreamWriter:
     """The query. Its rows are never read: that there are some says that it is time to look.
 
     What a micro-batch covers follows from the landing zone and the committed state alone, so that neither the
     order in which Spark lists files nor the loss of its checkpoint can skip or repeat anything. Spark therefore
     need not remember old files either (maxFileAge), and its checkpoint stays small.
     """
-
-    def on_batch(_: DataFrame, __: int) -> None:
-        for batch in detector.work_off():
-            lease.renew()
-            report(batch)
 
     detector.lake.landing.mkdir(parents=True, exist_ok=True)
     landed = (
@@ -86,20 +144,6 @@ def _writer(detector: Detector, lease: Lease, report: Callable[[MicroBatch], Non
     return landed.writeStream.foreachBatch(on_batch).option(
         "checkpointLocation", str(detector.lake.detector_checkpoint)
     )
-
-
-def _next(batches: queue.Queue, lease: Lease) -> Iterator[MicroBatch]:
-    """The next micro-batch if one comes in time; either way the lease lives on."""
-    with contextlib.suppress(queue.Empty):
-        yield batches.get(timeout=_POLL_SECONDS)
-    lease.renew()
-
-
-def _last_cell(detector: Detector) -> Iterator[MicroBatch]:
-    """The shorter last cell of a log declared final: no file lands that would wake the query."""
-    offset = read_offset(detector.lake.offset_file)
-    if offset is not None and offset.is_final:
-        yield from detector.work_off()
 
 
 def _raise_failure(query: StreamingQuery) -> None:

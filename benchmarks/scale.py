@@ -1,0 +1,49 @@
+"""How big the benchmarks are: as the issue asks for, or small enough for a smoke test."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The sizes of one run.
+
+    Attributes:
+        log_rows: rows of the company's log.
+        deep_row: the row behind which it becomes interesting.
+        ticks: how many ticks are timed.
+        detector_cells: how many single-cell micro-batches are timed.
+        backlog_repetitions: how many fresh Spark sessions work off BankSim.
+        growth_chunks: how many chunks the lake grows by.
+        live_seconds: how long the live stack is watched.
+    """
+
+    is_quick: bool
+    log_rows: int
+    deep_row: int
+    ticks: int
+    detector_cells: int
+    backlog_repetitions: int
+    growth_chunks: int
+    live_seconds: float
+
+
+FULL = Scale(
+    is_quick=False,
+    log_rows=5_500_000,
+    deep_row=5_000_000,
+    ticks=40,
+    detector_cells=15,
+    backlog_repetitions=3,
+    growth_chunks=2_000,
+    live_seconds=600,
+)
+QUICK = Scale(
+    is_quick=True,
+    log_rows=550_000,
+    deep_row=300_000,
+    ticks=10,
+    detector_cells=5,
+    backlog_repetitions=1,
+    growth_chunks=60,
+    live_seconds=90,
+)

@@ -1,0 +1,148 @@
+"""The detector killed by SIGKILL, at each of its commit points and at random moments, and run again.
+
+Real processes and the real thresholds. What they leave is compared with what an undisturbed one leaves: the files
+byte for byte, the tables row for row.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from expectations.catalog import Lake
+from expectations.settings import Settings
+from orchestration.chunking.assemble import make_chunker
+from orchestration.chunking.follow import drain
+from orchestration.detection.assemble import make_detector
+from spark_jobs.pattern_detector import stream
+from spark_jobs.pattern_detector.detector import CELLS_PER_BATCH
+from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
+from tests.support_naive.lakes import Outcome, outcome
+from tests.support_naive.logs import NOW, landed_rows
+from tests.support_naive.recomputation import recompute
+
+pytestmark = [pytest.mark.fault, pytest.mark.spark]
+
+ROWS, CHUNK_SIZE = 66_100, 600
+FROZEN = {"TOLLGATE_FROZEN_CLOCK": NOW.isoformat()}
+
+
+@dataclass(frozen=True)
+class Chunked:
+    """A lake that a log was worked into, and what a detector must make of it."""
+
+    folder: Path
+    undisturbed: Outcome
+
+
+def write_log(path: Path) -> None:
+    """In BankSim's format: one merchant has most of the trade, and its most frequent customers pay least."""
+    rng = np.random.default_rng(5)
+    weights = np.where(np.arange(700) < 80, 5.0, 1.0)
+    customer = rng.choice(700, ROWS, p=weights / weights.sum())
+    merchant = np.where(rng.random(ROWS) < 0.83, 0, rng.integers(1, 9, ROWS))
+    amount = np.where(customer < 80, rng.gamma(9, 2.2, ROWS), rng.gamma(9, 6.0, ROWS))
+    lines = [
+        f"{row // 400},'C{c}','{c % 7}','{'M' if c % 11 < 6 else 'F'}','28007','M{m}','28007','es_food',{a:.2f},0\n"
+        for row, (c, m, a) in enumerate(zip(customer.tolist(), merchant.tolist(), amount.tolist(), strict=True))
+    ]
+    path.write_text("step,customer,age,gender,zipcodeOri,merchant,zipMerchant,category,amount,fraud\n" + "".join(lines))
+
+
+@pytest.fixture(scope="module")
+def chunked(tmp_path_factory) -> Chunked:
+    folder = tmp_path_factory.mktemp("chunked")
+    write_log(folder / "log.csv")
+    settings = Settings(lake=folder / "lake", log=folder / "log.csv", chunk_size=CHUNK_SIZE, frozen_clock=NOW)
+    chunker = make_chunker(settings)
+    with chunker.alone():
+        cells = len([*drain(chunker, is_final=True)])
+    assert CELLS_PER_BATCH < cells <= 2 * CELLS_PER_BATCH, "the detector is to need two micro-batches"
+    expected = recompute(landed_rows(Lake(settings.lake), CHUNK_SIZE), cells)
+    quiet = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(settings.lake, quiet / "lake")
+    detect(quiet)
+    found = outcome(Lake(quiet / "lake"))
+    found.agrees_with(expected)
+    assert {row["action_type"] for row in found.detections} == {"UPGRADE", "CHILD", "DEI-NEEDED"}
+    assert len(found.files) >= 2
+    return Chunked(folder, found)
+
+
+@pytest.fixture
+def folder(chunked, tmp_path) -> Path:
+    """Where a detector is to die: with a lake that was chunked, and not detected yet."""
+    shutil.copytree(chunked.folder / "lake", tmp_path / "lake")
+    return tmp_path
+
+
+def detect(folder: Path) -> None:
+    """Runs the detector to its end."""
+    done = tollgate(folder, "detect", "--lake", "lake", **FROZEN)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault_point", "loses_checkpoint"),
+    [
+        ("evaluated:2", True),
+        ("outbox:1", False),
+        ("status:2", False),
+        ("state:1", True),
+        ("file_written:1", False),
+        ("file_entered:2", True),
+    ],
+)
+def test_killed_at_a_commit_point(chunked, folder, spark, fault_point, loses_checkpoint):
+    """Its successor is this process, whose session is warm already."""
+    died = tollgate(folder, "detect", "--lake", "lake", TOLLGATE_FAULT_POINT=fault_point, **FROZEN)
+    assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
+    lake = Lake(folder / "lake")
+    assert outcome(lake) != chunked.undisturbed
+    if loses_checkpoint:
+        shutil.rmtree(lake.detector_checkpoint)
+    settings = Settings(lake=lake.root, frozen_clock=NOW)
+    [*stream.work_off(make_detector(settings, spark), "successor")]
+    assert outcome(lake) == chunked.undisturbed
+
+
+def test_killed_at_random_moments(chunked, folder):
+    """Twice, some time after it began to write, with the checkpoint lost each time; its successors are processes."""
+    lake, rng = Lake(folder / "lake"), random.Random()
+    for after_seconds in (rng.uniform(0, 4), rng.uniform(0, 2)):
+        die_some_time(folder, lake, after_seconds)
+        shutil.rmtree(lake.detector_checkpoint, ignore_errors=True)
+    detect(folder)
+    assert outcome(lake) == chunked.undisturbed
+
+
+def die_some_time(folder: Path, lake: Lake, after_seconds: float) -> None:
+    """Kills a detector so long after it has begun to write; one that is quicker has done its work."""
+    print(f"killed {after_seconds:.3f} s after it began to write")
+    begin = time.monotonic()
+    before = written(lake)
+    with subprocess.Popen(
+        command("detect", "--lake", "lake"),
+        cwd=folder,
+        env=clean_environment() | FROZEN,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        while process.poll() is None and written(lake) == before:
+            assert time.monotonic() - begin < TIMEOUT_SECONDS
+            time.sleep(0.02)
+        time.sleep(after_seconds)
+        process.kill()
+
+
+def written(lake: Lake) -> int:
+    """How many files there are of the detector's tables and of its stream."""
+    folders = (lake.root / "patterns", lake.detector_checkpoint)
+    return sum(len(files) for folder in folders for _, _, files in os.walk(folder))

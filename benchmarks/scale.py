@@ -1,4 +1,4 @@
-"""How big the benchmarks are: as the issue asks for, or small enough for a smoke test."""
+"""How big the benchmarks are: as the limits are meant for, or small enough for a smoke test."""
 
 from dataclasses import dataclass
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,7 +16,7 @@ from rich.console import Console
 from expectations.errors import TollgateError
 from expectations.settings import load_settings
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
 _screen = Console()
 _errors = Console(stderr=True, soft_wrap=True)
 
@@ -34,12 +34,20 @@ def main() -> None:
     """Runs the command; a condition that a person can mend becomes one line and exit code 2."""
     warnings.filterwarnings("ignore", message=".*is currently in beta.*")
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        _stop(f"{error.format_message()} - see `tollgate --help`")
     except TollgateError as error:
-        _errors.print(f"tollgate: {error}", style="red", markup=False, highlight=False)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        _stop(str(error))
+    except OSError as error:
+        _stop(f"{error.strerror or error} ({error.filename})" if error.filename else str(error))
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+
+
+def _stop(why: str) -> NoReturn:
+    _errors.print(f"tollgate: {' '.join(why.split())}", style="red", markup=False, highlight=False)
+    sys.exit(2)
 
 
 @app.command()

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import RemoveAction
 from pyspark.sql import DataFrame, SparkSession
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from expectations import delta
 from expectations.catalog import Lake
@@ -26,6 +28,8 @@ from spark_jobs.pattern_detector.cells import complete_cells
 from spark_jobs.pattern_detector.worker import PIECES_DDL, REPORT_DDL, bucket_evaluator, chunk_reader, unpack_report
 
 CELLS_PER_BATCH = 64
+
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,15 @@ class Detector:
             yield batch
 
     def work_once(self) -> MicroBatch | None:
-        """The next micro-batch, or None where no complete cell waits. One process at a time does this."""
+        """The next micro-batch, or None where no complete cell waits. One process at a time does this.
+
+        Housekeeping may rewrite a table meanwhile, so that a commit fails. Every step before the commit point is
+        idempotent by key, so the micro-batch is done again.
+        """
+        collisions = retry_if_exception_type(CommitFailedError)
+        return Retrying(retry=collisions, stop=stop_after_attempt(_ATTEMPTS), reraise=True)(self._work_once)
+
+    def _work_once(self) -> MicroBatch | None:
         with outbox.alone(self.lake):
             files = outbox.write_files(self.lake, passed=self.passed)
             table = state.open_state(self.lake.table("pattern_state"), self.buckets)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from deltalake.exceptions import CommitFailedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,6 +170,35 @@ def test_chunks_may_be_archived_as_soon_as_they_are_committed(tmp_path, log):
     batches = [*replace(detector(lake, cells_per_batch=3), passed=archive).work_off()]
     assert [batch.last_cell for batch in batches] == [2, 5, 8, 9]
     assert list_chunks(lake.landing) == []
+
+
+@pytest.mark.parametrize("step", ["store_status", "store_detections", "write_files"])
+def test_a_commit_that_collides_with_housekeeping_is_done_again(tmp_path, log, undisturbed, monkeypatch, step):
+    """Delta says so after the fact; all that the micro-batch has stored by then is stored once."""
+    lake, calls, real = Lake(tmp_path), [], getattr(outbox, step)
+
+    def collides(*arguments, **options):
+        calls.append(step)
+        if len(calls) % 3 == 1:
+            real(*arguments, **options)
+            raise CommitFailedError("a concurrent transaction added new data")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(outbox, step, collides)
+    land(lake, log, CHUNK_SIZE, is_final=True)
+    [*detector(lake, cells_per_batch=7).work_off()]
+    assert outcome(lake) == undisturbed
+    assert len(calls) > 7
+
+
+def test_a_commit_that_never_goes_through_is_an_error(tmp_path, log, monkeypatch):
+    def collides(*_):
+        raise CommitFailedError("a concurrent transaction added new data")
+
+    monkeypatch.setattr(outbox, "store_status", collides)
+    land(Lake(tmp_path), log, CHUNK_SIZE)
+    with pytest.raises(CommitFailedError):
+        detector(Lake(tmp_path)).work_once()
 
 
 def test_a_file_that_a_killed_run_left_due_is_written_without_a_new_cell(tmp_path, log):

@@ -4,6 +4,7 @@ import hashlib
 import stat
 import string
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,7 @@ def test_a_hash_may_look_like_a_card_number_inside():
     ms=st.integers(1_000_000_000_000, 2_000_000_000_000),
     score=st.floats(0, 1),
     degrees=st.floats(-180, 180),
-    moment=st.datetimes(),
+    moment=st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31)),  # noqa: DTZ001
     seconds=st.integers(1_000_000_000, 2_000_000_000),
 )
 @settings(deadline=None, max_examples=200)
@@ -177,8 +178,8 @@ def test_instants_and_measures_are_none(ms, score, degrees, moment, seconds):
         f"{moment:%Y%m%d%H%M%S}",
     ]
     texts += [str(seconds), f"{seconds}.{ms}", f"{moment:%Y-%m-%d %H:%M:%S.%f}Z"]
-    # A year with its day, hour and minute is fourteen digits; from 3600 on that is Diners' range.
-    assert not found("\n".join(texts if moment.year < 3000 else texts[:5]))
+    # Of the years that the contract admits: much earlier or later ones with day and hour would look like Visa or Diners.
+    assert not found("\n".join(texts))
 
 
 def test_a_match_never_holds_the_number():

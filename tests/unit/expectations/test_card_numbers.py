@@ -178,7 +178,7 @@ def test_instants_and_measures_are_none(ms, score, degrees, moment, seconds):
         f"{moment:%Y%m%d%H%M%S}",
     ]
     texts += [str(seconds), f"{seconds}.{ms}", f"{moment:%Y-%m-%d %H:%M:%S.%f}Z"]
-    # Of the years that the contract admits: much earlier or later ones with day and hour would look like Visa or Diners.
+    # Of the years that the contract admits: others, with day and hour, may look like Visa or Diners.
     assert not found("\n".join(texts))
 
 

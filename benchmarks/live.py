@@ -37,48 +37,55 @@ class Evaluated:
         return self.committed_at - self.visible_at
 
 
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of the stack. Times in epoch seconds.
+
+    Attributes:
+        started_at, begin, end: when it was started; the watched time, in which it was warm.
+        cells: every cell that became visible, in order; one that was never evaluated counts as if it had been when
+            the stack was stopped.
+        missing: how many of those in the watched time were never evaluated.
+        batch_s: seconds of each micro-batch itself.
+        ticks: when the chunker committed.
+        cores: by part of the stack.
+        memory_mb: likewise.
+        survivors: processes that had to be killed.
+    """
+
+    started_at: float
+    begin: float
+    end: float
+    cells: list[Evaluated]
+    missing: int
+    batch_s: list[float]
+    ticks: list[float]
+    cores: dict[str, float]
+    memory_mb: dict[str, int]
+    survivors: int
+
+    def is_watched(self, at: float) -> bool:
+        return self.begin <= at < self.end
+
+
 def run(scale: Scale) -> list[Result]:
     """The watched time begins once the streaming run is warm; what it pays to start is the baseline."""
     with scratch_folder("live") as folder:
-        started_at = time.time()
-        with LiveStack(folder, RATE) as stack:
-            _wait_until_warm(stack)
-            begin, before = time.time(), stack.cpu_seconds()
-            stack.watch(scale.live_seconds)
-            end, after, memory = time.time(), stack.cpu_seconds(), dict(stack.memory_mb())
-            stack.watch(_GRACE_SECONDS)
-        visible, batches, ticks = _visible(stack.lake), *_from_event_log(stack.dagster_home)
-        cells = _evaluated(visible, batches)
-        watched = [cell for cell in cells if begin <= cell.visible_at < end]
-        missing = [cell for cell, at in visible.items() if begin <= at < end and cell not in {c.cell for c in cells}]
-    if not watched:
-        raise ValueError(f"no grid cell was evaluated in {scale.live_seconds:.0f} s")
-    lags = np.array([cell.lag_s for cell in watched])
+        seen = _observe(folder, scale.live_seconds)
+    lags = np.array([cell.lag_s for cell in seen.cells if seen.is_watched(cell.visible_at)])
+    if not len(lags):
+        raise ValueError(f"no grid cell became visible in {scale.live_seconds:.0f} s")
     third = max(1, len(lags) // 3)
-    gaps = [later - earlier for earlier, later in pairwise(at for at in ticks if begin <= at < end)]
-    p95 = float(np.percentile(lags, 95))
-    cpu = {role: round((after[role] - before[role]) / (end - begin), 2) for role in sorted(after)}
-    details = {
-        "grid cells evaluated": len(watched),
-        "grid cells that became visible and were not": len(missing),
-        "lag p50, p95, max, s": [round(float(value), 2) for value in (*np.percentile(lags, (50, 95)), lags.max())],
-        "process start to first detections committed, s": round(min(c.committed_at for c in cells) - started_at, 1),
-        "tick interval median, p95, max, s": [round(float(v), 2) for v in (*np.percentile(gaps, (50, 95)), max(gaps))],
-        "cores used": round(sum(cpu.values()), 2),
-        "cores used by part": {role: cores for role, cores in cpu.items() if cores},
-        "MB by part": memory,
-        "processes that had to be killed at the end": stack.survivors,
-    }
     return [
         Result(
             what=f"visible chunk to committed detections, p95 over {len(lags)} grid cells, "
-            f"{RATE:,} rows/s for {end - begin:.0f} s",
+            f"{RATE:,} rows/s for {seen.end - seen.begin:.0f} s",
             unit="s",
-            ours=p95,
-            baseline=cells[0].lag_s,
+            ours=float(np.percentile(lags, 95)),
+            baseline=seen.cells[0].lag_s,
             baseline_name="the first cell, which waits for a Dagster run and a Spark session to start",
             limit=Limit(Judged.OURS, required=3, aim=1),
-            details=details,
+            details=_details(seen, lags),
         ),
         Result(
             what="median lag, last third of the time",
@@ -89,6 +96,50 @@ def run(scale: Scale) -> list[Result]:
             limit=Limit(Judged.COST, required=1.5, aim=1.1),
         ),
     ]
+
+
+def _observe(folder: Path, seconds: float) -> Observation:
+    started_at = time.time()
+    with LiveStack(folder, RATE) as stack:
+        _wait_until_warm(stack)
+        begin, before = time.time(), stack.cpu_seconds()
+        stack.watch(seconds)
+        end, after, memory = time.time(), stack.cpu_seconds(), dict(stack.memory_mb())
+        stack.watch(_GRACE_SECONDS)
+        stopped_at = time.time()
+    visible, (batches, ticks) = _visible(stack.lake), _from_event_log(stack.dagster_home)
+    committed = _committed(visible, batches)
+    return Observation(
+        started_at=started_at,
+        begin=begin,
+        end=end,
+        cells=[Evaluated(cell, at, committed.get(cell, stopped_at)) for cell, at in sorted(visible.items())],
+        missing=sum(1 for cell, at in visible.items() if begin <= at < end and cell not in committed),
+        batch_s=[batch.seconds for batch in batches],
+        ticks=ticks,
+        cores={role: round((after[role] - before[role]) / (end - begin), 2) for role in sorted(after)},
+        memory_mb=memory,
+        survivors=stack.survivors,
+    )
+
+
+def _details(seen: Observation, lags: np.ndarray) -> dict[str, object]:
+    gaps = [later - earlier for earlier, later in pairwise(at for at in seen.ticks if seen.is_watched(at))]
+    return {
+        "lag p50, p95, max, s": _p50_p95_max(lags),
+        "grid cells that were not evaluated": seen.missing,
+        "micro-batch itself p50, p95, max, s": _p50_p95_max(seen.batch_s[_WARM_CELLS:]),
+        "tick interval p50, p95, max, s": _p50_p95_max(gaps),
+        "process start to first detections committed, s": round(seen.cells[0].committed_at - seen.started_at, 1),
+        "cores used": round(sum(seen.cores.values()), 2),
+        "cores used by part": {role: cores for role, cores in seen.cores.items() if cores},
+        "MB by part": seen.memory_mb,
+        "processes that had to be killed at the end": seen.survivors,
+    }
+
+
+def _p50_p95_max(values: Sequence[float]) -> list[float]:
+    return [round(float(value), 2) for value in np.percentile(values, (50, 95, 100))] if len(values) else []
 
 
 def _wait_until_warm(stack: LiveStack) -> None:
@@ -109,17 +160,27 @@ def _visible(lake: Lake) -> dict[int, float]:
     return found
 
 
-def _evaluated(visible: dict[int, float], batches: Sequence[tuple[int, int, float]]) -> list[Evaluated]:
-    """Every cell of every micro-batch; the batch tells the lag of its last one."""
-    return [
-        Evaluated(cell, visible[cell], visible[last] + lag_s)
-        for cells, last, lag_s in batches
-        for cell in range(last - cells + 1, last + 1)
-    ]
+@dataclass(frozen=True)
+class Batch:
+    """A micro-batch as the event log tells it: so many cells up to `last_cell`, whose lag it says."""
+
+    cells: int
+    last_cell: int
+    lag_s: float
+    seconds: float
 
 
-def _from_event_log(dagster_home: Path) -> tuple[list[tuple[int, int, float]], list[float]]:
-    """Micro-batches as (cells, last cell, lag), and the times of the chunker's ticks."""
+def _committed(visible: dict[int, float], batches: Sequence[Batch]) -> dict[int, float]:
+    """When each cell's detections were committed: with the last cell of its micro-batch."""
+    return {
+        cell: visible[batch.last_cell] + batch.lag_s
+        for batch in batches
+        for cell in range(batch.last_cell - batch.cells + 1, batch.last_cell + 1)
+    }
+
+
+def _from_event_log(dagster_home: Path) -> tuple[list[Batch], list[float]]:
+    """The micro-batches, and the times of the chunker's ticks."""
     import dagster as dg
 
     with dg.DagsterInstance.from_config(str(dagster_home)) as instance:
@@ -128,5 +189,6 @@ def _from_event_log(dagster_home: Path) -> tuple[list[tuple[int, int, float]], l
             for asset in ("detections", "landing_chunks")
         }
     figures = [record.asset_materialization.metadata for record in found["detections"]]
-    batches = [tuple(f[name].value for name in ("cells", "up to cell", "lag seconds")) for f in figures]
+    names = ("cells", "up to cell", "lag seconds", "seconds")
+    batches = [Batch(*(figure[name].value for name in names)) for figure in figures]
     return batches, [record.timestamp for record in found["landing_chunks"]]

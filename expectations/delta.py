@@ -40,7 +40,7 @@ def ensure_table(path: Path, schema: TableSchema, notes: Mapping[str, Mapping[st
         name=schema.name,
         description=schema.description,
         partition_by=list(schema.partition_by) or None,
-        configuration=_CONFIGURATION,
+        configuration=_CONFIGURATION | {"delta.dataSkippingStatsColumns": ",".join(schema.skipped_by or schema.key)},
     )
 
 

@@ -65,7 +65,11 @@ class Field:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """A table: its columns in order, what one row is (`grain`) and what identifies it (`key`)."""
+    """A table: its columns in order, what one row is (`grain`) and what identifies it (`key`).
+
+    `skipped_by` names the columns by whose bounds readers skip files, the key where it names none. Delta keeps bounds
+    for these alone: with 45 columns, thousands of small commits would fill the memory of whoever opens the table.
+    """
 
     name: str
     description: str
@@ -73,9 +77,10 @@ class TableSchema:
     fields: tuple[Field, ...]
     key: tuple[str, ...] = ()
     partition_by: tuple[str, ...] = ()
+    skipped_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        unknown = {*self.key, *self.partition_by} - {*self.columns}
+        unknown = {*self.key, *self.partition_by, *self.skipped_by} - {*self.columns}
         if unknown or len({*self.columns}) != len(self.columns):
             raise ValueError(f"{self.name}: unknown or repeated columns {sorted(unknown) or self.columns}")
 

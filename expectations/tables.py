@@ -21,6 +21,7 @@ PAYMENTS_RAW_BRONZE = TableSchema(
         Field("_chunk", _INT64, "Cell of the pattern grid, from 0.", nullable=False),
     ),
     key=("_row_number",),
+    skipped_by=("_row_number", "_chunk", "event_timestamp"),
 )
 
 SOURCE_QUARANTINE = TableSchema(
@@ -63,6 +64,7 @@ PATTERN_STATE = TableSchema(
         Field("holding", DataType.INT16, "Patterns that hold since the last evaluation, likewise.", nullable=False),
     ),
     key=("merchant_id", "customer_id", "cell"),
+    skipped_by=("cell",),
     partition_by=("bucket",),
 )
 

@@ -108,19 +108,23 @@ def test_killed_at_a_commit_point(chunked, folder, spark, fault_point, loses_che
     assert outcome(lake) != chunked.undisturbed
     if loses_checkpoint:
         shutil.rmtree(lake.detector_checkpoint)
-    settings = Settings(lake=lake.root, frozen_clock=NOW)
-    [*stream.work_off(make_detector(settings, spark), "successor")]
+    succeed(lake, spark)
     assert outcome(lake) == chunked.undisturbed
 
 
-def test_killed_at_random_moments(chunked, folder):
-    """Twice, some time after it began to write, with the checkpoint lost each time; its successors are processes."""
+def test_killed_at_random_moments(chunked, folder, spark):
+    """Twice, some time after it began to write, with the checkpoint lost each time."""
     lake, rng = Lake(folder / "lake"), random.Random()
     for after_seconds in (rng.uniform(0, 4), rng.uniform(0, 2)):
         die_some_time(folder, lake, after_seconds)
         shutil.rmtree(lake.detector_checkpoint, ignore_errors=True)
-    detect(folder)
+    succeed(lake, spark)
     assert outcome(lake) == chunked.undisturbed
+
+
+def succeed(lake: Lake, spark) -> None:
+    """Works off what a killed detector left."""
+    [*stream.work_off(make_detector(Settings(lake=lake.root, frozen_clock=NOW), spark), "successor")]
 
 
 def die_some_time(folder: Path, lake: Lake, after_seconds: float) -> None:

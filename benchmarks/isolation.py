@@ -38,10 +38,13 @@ def isolated(module: str, function: str, *arguments: object) -> Any:
 
 
 def _call(sender: Connection, module: str, function: str, arguments: tuple[object, ...]) -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's background job would ignore the first
+        signal.signal(ending, signal.default_int_handler)
     run: Callable[..., object] = getattr(import_module(module), function)
     try:
         outcome = run(*arguments), None
+    except KeyboardInterrupt:
+        return
     except Exception as error:
         outcome = None, error
     try:

@@ -44,6 +44,6 @@ QUICK = Scale(
     ticks=10,
     detector_cells=5,
     backlog_repetitions=1,
-    growth_chunks=60,
-    live_seconds=90,
+    growth_chunks=40,
+    live_seconds=45,
 )

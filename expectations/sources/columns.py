@@ -228,8 +228,7 @@ def card_token(column: str) -> Parser:
         if digits.null_count == len(digits):
             return Parsed(digits, is_bad, Reason.BAD_CARD_NUMBER, "12 to 19 digits", column)
         cards = pc.dictionary_encode(digits)
-        token = block.make_tokeniser().token
-        tokens = pa.array([token(number) for number in cards.dictionary.to_pylist()], pa.string())
+        tokens = pa.array(block.make_tokeniser().tokens(cards.dictionary.to_pylist()), pa.string())
         return Parsed(pc.take(tokens, cards.indices), is_bad, Reason.BAD_CARD_NUMBER, "12 to 19 digits", column)
 
     return parse

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from deltalake.exceptions import DeltaError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from expectations.memory import return_unused
 from expectations.thresholds import CHUNKER_INTERVAL_SECONDS
 from orchestration.chunking.chunker import Chunker, Tick
 
@@ -20,7 +21,9 @@ def tick_with_retries(chunker: Chunker, is_final: bool = False, attempts: int = 
         retry=retry_if_exception_type(TRANSIENT),
         reraise=True,
     )
-    return retrying(chunker.tick, is_final)
+    tick = retrying(chunker.tick, is_final)
+    return_unused()
+    return tick
 
 
 def drain(chunker: Chunker, is_final: bool = False) -> Iterator[Tick]:

@@ -36,7 +36,8 @@ def _compact(lake: Lake, name: str, retention_hours: int) -> Compaction:
     table = delta.open_table(lake.table(name))
     before = len(table.file_uris())
     table.optimize.compact()
-    vacuumed = table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False)
+    # `full`: also what a killed writer left uncommitted, which no version ever named.
+    vacuumed = table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False, full=True)
     table.create_checkpoint()
     table.cleanup_metadata()
     return Compaction(name, before, len(table.file_uris()), len(vacuumed))

@@ -56,7 +56,6 @@ def test_compaction_during_a_micro_batch_changes_nothing(lake, log, monkeypatch)
     outcome(lake).agrees_with(recompute(log.placed(CHUNK_SIZE), 30, SMALL))
 
 
-@pytest.mark.xfail(strict=True, reason="housekeeping vacuums without full=True, and so only what was once committed")
 def test_files_that_were_never_committed_are_removed_in_the_end(lake):
     """A killed micro-batch leaves some."""
 

@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo ui test lint bench clean lock help
+.PHONY: demo ui test lint bench contract clean lock help
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,9 @@ lint: $(READY) ## ruff and import-linter
 
 bench: $(READY) ## measure against the baselines, and print the ratios
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+contract: $(READY) ## write what dbt takes from the contract in expectations/
+	@$(BIN)/python -m orchestration.medallion.contract
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-strip-extras \

@@ -44,12 +44,35 @@ class Lake:
         return self.root / "state" / "offset.csv"
 
     @property
+    def warehouse(self) -> Path:
+        """DuckDB file, private to dbt: whoever opens it holds the warehouse lock."""
+        return self.root / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def marts(self) -> Path:
+        """What was published: one folder per domain, of Parquet files that never change."""
+        return self.root / "marts"
+
+    @property
+    def mart(self) -> Path:
+        """DuckDB file of views onto the published files; what readers open."""
+        return self.marts / "mart.duckdb"
+
+    @property
+    def data_docs(self) -> Path:
+        return self.root / "data_docs"
+
+    @property
     def locks(self) -> Path:
         return self.root / "state" / "locks"
 
     @property
     def detector_lease(self) -> Path:
         return self.root / "state" / "detector.lease.json"
+
+    @property
+    def medallion_lease(self) -> Path:
+        return self.root / "state" / "medallion.lease.json"
 
     @property
     def detector_checkpoint(self) -> Path:

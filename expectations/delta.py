@@ -62,6 +62,16 @@ def position(table: DeltaTable | None, app: str) -> int:
     return version or 0
 
 
+def bounds(table: DeltaTable) -> pa.Table:
+    """Per file, the rows and the bounds of the columns by which files are skipped: `num_records`, `max.<column>`, ..."""
+    return pa.table(table.get_add_actions(flatten=True))
+
+
+def column_types(table: DeltaTable) -> dict[str, pa.DataType]:
+    """The table's columns with their Arrow types."""
+    return {field.name: field.type for field in pa.schema(table.schema().to_arrow())}
+
+
 def exactly_once(app: str, position: int) -> CommitProperties:
     """Commit properties that record the position; a second commit with the same one fails."""
     return CommitProperties(app_transactions=[Transaction(app, position)])
@@ -134,10 +144,15 @@ def sql_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def load_extension(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lets a connection read Delta tables."""
+    connection.execute(f"LOAD {sql_text(_delta_extension())}")
+
+
 def connect(views: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with a view on each of the given Delta tables; touches no network and no home folder."""
     connection = duckdb.connect()
-    connection.execute(f"LOAD '{_delta_extension()}'")
+    load_extension(connection)
     for name, path in views.items():
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM delta_scan({sql_text(str(path))})")
     return connection

@@ -20,6 +20,9 @@ class DataType(StrEnum):
     BOOLEAN = "boolean"
     INSTANT = "instant"
     """A point in time, UTC, in microseconds."""
+    DATE = "date"
+    STRINGS = "strings"
+    """A list of strings."""
 
     @property
     def arrow(self) -> pa.DataType:
@@ -34,6 +37,8 @@ _ARROW_TYPES = {
     DataType.FLOAT64: pa.float64(),
     DataType.BOOLEAN: pa.bool_(),
     DataType.INSTANT: pa.timestamp("us", tz="UTC"),
+    DataType.DATE: pa.date32(),
+    DataType.STRINGS: pa.list_(pa.string()),
 }
 
 
@@ -110,6 +115,8 @@ class TableSchema:
             DataType.FLOAT64: spark.DoubleType(),
             DataType.BOOLEAN: spark.BooleanType(),
             DataType.INSTANT: spark.TimestampType(),
+            DataType.DATE: spark.DateType(),
+            DataType.STRINGS: spark.ArrayType(spark.StringType()),
         }
         return spark.StructType(
             [

@@ -47,3 +47,37 @@ class PatternThresholds:
 
 
 PATTERNS = PatternThresholds()
+
+
+@dataclass(frozen=True)
+class MedallionThresholds:
+    """What the enrichment and validity rules of silver go by. dbt has them as variables of the same names.
+
+    Attributes:
+        risk_high_above, risk_medium_above: fraud score beyond which a payment's risk is HIGH, or MEDIUM.
+        amount_small_from_major, amount_medium_from_major, amount_large_from_major: whole units of the currency from
+            which on an amount is small, medium, large; below it is micro.
+        composite_fraud_weight, composite_aml_weight, composite_device_weight: weights of the composite risk score.
+        future_tolerance_seconds: how far an event may lie after its ingestion; clocks differ.
+        business_time_zone, business_cutoff_hour: a business day begins at this local hour.
+        histogram_base: factor from one histogram bucket to the next; percentiles are within half of it.
+    """
+
+    risk_high_above: float = 0.75
+    risk_medium_above: float = 0.35
+    amount_small_from_major: int = 50
+    amount_medium_from_major: int = 200
+    amount_large_from_major: int = 500
+    composite_fraud_weight: float = 0.5
+    composite_aml_weight: float = 0.3
+    composite_device_weight: float = 0.2
+    future_tolerance_seconds: int = 300
+    business_time_zone: str = "UTC"
+    business_cutoff_hour: int = 0
+    histogram_base: float = 1.05
+
+
+MEDALLION = MedallionThresholds()
+
+MEDALLION_LAG_SECONDS = 15
+"""The lag check fails when what landed in bronze is published later than this."""

@@ -13,7 +13,7 @@ from expectations.errors import LakeBusy
 from expectations.landing import list_chunks
 from spark_jobs.pattern_detector import state, stream
 from spark_jobs.pattern_detector.detector import Detector, MicroBatch
-from spark_jobs.pattern_detector.lease import Lease, read_lease
+from expectations.lease import Lease, read_lease
 from tests.support_naive.lakes import Outcome, outcome
 from tests.support_naive.logs import NOW, SMALL, MadeUpLog, land, make_log
 from tests.support_naive.recomputation import Recomputed, recompute

@@ -15,7 +15,7 @@ from orchestration.chunking import sensors as chunking
 from orchestration.detection import sensors as detection
 from orchestration.detection.jobs import pattern_stream
 from orchestration.resources import Platform
-from spark_jobs.pattern_detector.lease import Lease
+from expectations.lease import Lease
 
 ROWS, CHUNK_SIZE = 1_500, 1_000
 

@@ -13,7 +13,7 @@ import pytest
 
 from expectations.errors import LakeBusy
 from expectations.thresholds import LEASE_SECONDS
-from spark_jobs.pattern_detector.lease import Lease, live_holder, read_lease
+from expectations.lease import Lease, live_holder, read_lease
 
 BEGIN = datetime(2026, 3, 14, tzinfo=UTC)
 

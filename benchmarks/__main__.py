@@ -23,6 +23,8 @@ BENCHMARKS = {
     "detector": "one chunk with millions of rows behind it, vs. recomputing it",
     "backlog": "BankSim from the first micro-batch to the last commit, vs. recomputing every chunk",
     "growth": "the last chunks of thousands vs. the first",
+    "refresh": "10,000 new rows from bronze to published gold, on a long history; dbt warm vs. as a command; readers",
+    "rebuild": "silver and gold from the whole of bronze, vs. one DuckDB script",
     "live": "everything of `make ui`, at 1,000 rows/s",
 }
 

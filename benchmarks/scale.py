@@ -14,6 +14,8 @@ class Scale:
         detector_cells: how many single-cell micro-batches are timed.
         backlog_repetitions: how many fresh Spark sessions work off BankSim.
         growth_chunks: how many chunks the lake grows by.
+        silver_rows: payments in a long history; a short one has a tenth.
+        refreshes: how many increments of the medallion are timed.
         live_seconds: how long the live stack is watched.
     """
 
@@ -25,6 +27,8 @@ class Scale:
     backlog_repetitions: int
     growth_chunks: int
     live_seconds: float
+    silver_rows: int
+    refreshes: int
 
 
 FULL = Scale(
@@ -36,6 +40,8 @@ FULL = Scale(
     backlog_repetitions=3,
     growth_chunks=2_000,
     live_seconds=600,
+    silver_rows=10_000_000,
+    refreshes=20,
 )
 QUICK = Scale(
     is_quick=True,
@@ -46,4 +52,6 @@ QUICK = Scale(
     backlog_repetitions=1,
     growth_chunks=40,
     live_seconds=45,
+    silver_rows=200_000,
+    refreshes=4,
 )

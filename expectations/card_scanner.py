@@ -1,4 +1,4 @@
-"""Looks for card numbers in files: text and unknown bytes as they are, packed ones unpacked, Parquet decoded."""
+"""Looks for card numbers in files: text and unknown bytes as they are, packed ones unpacked, Parquet and DuckDB decoded."""
 
 import gzip
 import os
@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from expectations.card_numbers import MAX_DIGITS, find_card_numbers
 
@@ -18,6 +20,10 @@ _BLOCK_BYTES = 8 * 1024 * 1024
 _OVERLAP_BYTES = 2 * (2 * MAX_DIGITS + 200)
 """Blocks overlap so far that a card number that starts in the middle of the overlap is whole in both, with the word
 around it. So the middle parts what is looked for in one block from what is looked for in the next."""
+
+_BATCH_ROWS = 1_000_000
+_LOCKED_SECONDS = 120
+"""How long a DuckDB file's writer is waited for; after that its bytes are scanned as they are."""
 
 _EXACT_IN_FLOAT64 = 2.0**53
 
@@ -56,14 +62,20 @@ def scan(paths: Iterable[Path]) -> ScanReport:
 def scan_file(path: Path) -> list[Finding]:
     """Scans one file."""
     with open(path, "rb") as file:
-        magic = file.read(4)
+        magic = file.read(12)
     findings: list[Finding] = []
     # What is not whole is read as far as it goes, and then as bytes.
-    if magic == b"PAR1":
+    if magic[:4] == b"PAR1":
         try:
             findings.extend(_scan_parquet(path))
             return findings
         except (pa.ArrowException, OSError):
+            pass
+    if magic[8:12] == b"DUCK":
+        try:
+            findings.extend(_scan_duckdb(path))
+            return findings
+        except duckdb.Error:
             pass
     if magic[:2] == b"\x1f\x8b":
         try:
@@ -117,6 +129,33 @@ def _scan_parquet(path: Path) -> Iterator[Finding]:
             for match in find_card_numbers(text):
                 row = text.count(b"\n", 0, match.start)
                 yield Finding(path, f"column {name}, near row {row:,} of group {group}", match.network)
+
+
+def _scan_duckdb(path: Path) -> Iterator[Finding]:
+    """The tables of a DuckDB file, as Parquet's columns; its bytes would show texts of six and of four digits that
+    stand beside each other in a dictionary as one number."""
+    with _opened(path) as connection:
+        columns = connection.execute(
+            "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
+            "WHERE NOT internal AND table_oid IN (SELECT table_oid FROM duckdb_tables()) "
+            "AND data_type NOT LIKE 'TIME%' AND data_type NOT IN ('DATE', 'BOOLEAN')"
+        ).fetchall()
+        for schema, table, column in columns:
+            relation = connection.execute(f'SELECT "{column}" FROM "{schema}"."{table}"')
+            for number, batch in enumerate(relation.to_arrow_reader(_BATCH_ROWS)):
+                for match in find_card_numbers(_as_text(batch.column(0))):
+                    yield Finding(path, f"column {column} of {schema}.{table}, in block {number}", match.network)
+
+
+@retry(
+    retry=retry_if_exception(lambda error: isinstance(error, duckdb.IOException) and "lock" in str(error)),
+    wait=wait_fixed(0.5),
+    stop=stop_after_delay(_LOCKED_SECONDS),
+    reraise=True,
+)
+def _opened(path: Path) -> duckdb.DuckDBPyConnection:
+    """For reading, once its writer lets go of it."""
+    return duckdb.connect(path, read_only=True)
 
 
 def _as_text(values: pa.Array) -> bytes:

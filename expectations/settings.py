@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     detector_buckets: int = Field(4, gt=0, description="Parallelism of the detector's state; fixed per lake.")
     detector_idle_seconds: float = Field(900, description="A streaming run with nothing to do ends after this.")
     detector_max_life_seconds: float = Field(6 * 3600, description="A streaming run ends at this age.")
+    medallion_idle_seconds: float = Field(900, description="A live medallion run with nothing to do ends after this.")
+    medallion_max_life_seconds: float = Field(6 * 3600, description="A live medallion run ends at this age.")
     notify_urls: list[str] = Field([], description="Where alerts go: Apprise URLs (webhooks, e-mail, chat).")
     fault_point: str | None = Field(None, description="Fault tests: the commit point at which to die.")
 

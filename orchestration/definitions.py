@@ -14,20 +14,33 @@ from orchestration.detection import sensors as detection_sensors
 from orchestration.maintenance import assets as maintenance
 from orchestration.maintenance import checks as maintenance_checks
 from orchestration.maintenance import schedules as maintenance_schedules
+from orchestration.medallion import assets as medallion
+from orchestration.medallion import checks as medallion_checks
+from orchestration.medallion import jobs as medallion_jobs
+from orchestration.medallion import sensors as medallion_sensors
+from orchestration.medallion.project import dbt_resource
 from orchestration.resources import Platform, Spark
 
-_FLOWS = (chunking, detection, maintenance)
+_FLOWS = (chunking, detection, medallion, maintenance)
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(_FLOWS, include_specs=True),
-    asset_checks=dg.load_asset_checks_from_modules([chunking_checks, detection_checks, maintenance_checks]),
-    jobs=[jobs.from_log_to_files, jobs.audit, detection_jobs.pattern_stream, maintenance_schedules.maintenance],
-    schedules=[jobs.nightly_audit, maintenance_schedules.hourly_maintenance],
+    asset_checks=dg.load_asset_checks_from_modules([chunking_checks, detection_checks, medallion_checks, maintenance_checks]),
+    jobs=[
+        jobs.from_log_to_files,
+        jobs.audit,
+        detection_jobs.pattern_stream,
+        medallion_jobs.live_medallion,
+        medallion_jobs.full_build,
+        maintenance_schedules.maintenance,
+    ],
+    schedules=[jobs.nightly_audit, medallion_jobs.hourly_full_build, maintenance_schedules.hourly_maintenance],
     sensors=[
         chunking_sensors.chunker_sensor,
         chunking_sensors.offset_watchdog,
         detection_sensors.detections_sensor,
+        medallion_sensors.medallion_sensor,
         alerts.run_failure_alert,
     ],
-    resources={"platform": Platform(), "spark": Spark()},
+    resources={"platform": Platform(), "spark": Spark(), "dbt": dbt_resource()},
 )

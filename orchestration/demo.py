@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from expectations.settings import HOME, Settings, load_settings
 from expectations.tables import DETECTION_FILES, DETECTIONS
 from orchestration.chunking.source_log import open_log, source_name
 from orchestration.dagster_home import prepare_dagster_home
+from orchestration.medallion.publishing import published_rows
+from orchestration.medallion.query import run_query
 from spark_jobs.pattern_detector.state import committed_cells
 
 DEMO_ROWS = 400_000
@@ -31,7 +34,23 @@ _STEPS = {
     "chunker_watch": "watch over the log",
     "found_patterns": "pattern detection",
     "detection_checks": "checks of detections",
+    "medallion": "silver and gold, with their tests",
+    "medallion_checks": "quality of silver",
+    "published_marts": "audit and publication",
 }
+
+_LABELS = {
+    "payments_enriched_silver": "silver",
+    "payments_quarantine": "quarantined by silver",
+    "payments_duplicates": "duplicates",
+}
+_APPROVAL_RATE = (
+    "SELECT approval_rate FROM gold.v_executive_kpis WHERE period = 'last_30_days' AND currency = 'ALL'"
+)
+_TOP_DECLINES = (
+    "SELECT decline_reason, declines, decline_share AS share FROM gold.v_top_decline_reasons "
+    "WHERE currency = 'ALL' ORDER BY declines DESC, 1 LIMIT 3"
+)
 
 
 @dataclass(frozen=True)
@@ -164,13 +183,15 @@ def _watch(worker: threading.Thread, settings: Settings, screen: Console) -> Non
     with _progress(screen) as progress:
         chunking = progress.add_task("log to bronze", total=None)
         detecting = progress.add_task("pattern detection", total=None)
+        publishing = progress.add_task("silver and gold", total=None)
         while worker.is_alive():
-            _update(progress, chunking, detecting, lake, settings)
+            _update(progress, (chunking, detecting, publishing), lake, settings)
             worker.join(timeout=0.3)
-        _update(progress, chunking, detecting, lake, settings)
+        _update(progress, (chunking, detecting, publishing), lake, settings)
 
 
-def _update(progress: Progress, chunking: TaskID, detecting: TaskID, lake: Lake, settings: Settings) -> None:
+def _update(progress: Progress, tasks: tuple[TaskID, TaskID, TaskID], lake: Lake, settings: Settings) -> None:
+    chunking, detecting, publishing = tasks
     offset = read_offset(lake.offset_file)
     if offset is None:
         return
@@ -187,6 +208,13 @@ def _update(progress: Progress, chunking: TaskID, detecting: TaskID, lake: Lake,
         completed=cells,
         total=max(offset.complete_cells, 1),
         description=f"pattern detection: {cells:,} cells",
+    )
+    published = published_rows(lake)
+    progress.update(
+        publishing,
+        completed=published,
+        total=offset.entries if published else None,
+        description=f"silver and gold: {published:,} entries published",
     )
 
 
@@ -223,12 +251,28 @@ def _show(settings: Settings, run: DemoRun, seconds: dict[str, float], screen: C
     for name in ("UPGRADE", "CHILD", "DEI-NEEDED"):
         table.add_row(f"detections {name}", f"{detections['action_type'].to_pylist().count(name):,}")
     table.add_row("files written", f"{len(files):,}")
+    for label, figure in _published(lake):
+        table.add_row(label, figure)
     table.add_row(
         "checks passed", f"{run.checks_passed} of {run.checks_passed + len(run.checks_failed)}", end_section=True
     )
     for label, taken in seconds.items():
         table.add_row(label, f"{taken:.1f} s")
     screen.print(table)
+
+
+def _published(lake: Lake) -> Iterator[tuple[str, str]]:
+    """What the published marts say: rows of silver, the approval rate, the top decline reasons."""
+    if not lake.mart.exists():
+        yield "published", "nothing"
+        return
+    for name in ("payments_enriched_silver", "payments_quarantine", "payments_duplicates"):
+        (count,) = run_query(lake, f"SELECT count(*) AS rows FROM silver.{name}").column(0).to_pylist()
+        yield _LABELS[name], f"{count:,}"
+    (rate,) = run_query(lake, _APPROVAL_RATE).column(0).to_pylist() or [None]
+    yield "approval rate, last 30 days", f"{rate:.2%}" if rate is not None else "the source does not say"
+    for row in run_query(lake, _TOP_DECLINES).to_pylist():
+        yield f"declined: {row['decline_reason']}", f"{row['declines']:,} ({row['share']:.1%})"
 
 
 def _count(lake: Lake, name: str) -> int:

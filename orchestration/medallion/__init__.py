@@ -1,0 +1,1 @@
+"""The flow from bronze to silver and gold, audited and published."""

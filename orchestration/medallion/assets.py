@@ -7,7 +7,7 @@ from dagster_dbt import DbtCliResource, dbt_assets
 
 from orchestration.house_rules import DATA_ENGINEERS, LIVE
 from orchestration.medallion import gate
-from orchestration.medallion.dbt_runner import set_environment, warehouse_alone
+from orchestration.medallion.dbt_runner import dbt_folder, generation, set_environment, warehouse_alone
 from orchestration.medallion.events import materializations
 from orchestration.medallion.increments import check_bronze
 from orchestration.medallion.project import OneGraph, manifest
@@ -42,7 +42,8 @@ def medallion(
     with warehouse_alone(lake):
         check_bronze(lake)
         set_environment(lake)
-        yield from dbt.cli(["build", *config.arguments()], context=context).stream()
+        invocation = dbt.cli(["build", *config.arguments()], context=context, target_path=dbt_folder(lake))
+        yield from invocation.stream()
 
 
 @dg.multi_asset(
@@ -61,7 +62,7 @@ def medallion(
             "published_gold",
             deps=[*gate.GOLD_VIEWS, "as_of", "published_silver"],
             group_name="marts",
-            description="The gold views as readers see them: published together, only when every blocking check passes.",
+            description="The gold views as readers see them: published together, and only when every check passes.",
             kinds={"python", "parquet", "gold"},
             owners=DATA_ENGINEERS,
             freshness_policy=LIVE,
@@ -73,10 +74,10 @@ def medallion(
 def published_marts(
     context: dg.AssetExecutionContext, platform: Platform
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """Audits what the warehouse holds and publishes it; what does not pass stays unpublished, and the checks say why."""
+    """Audits what the warehouse holds and publishes it. What does not pass stays unpublished; the checks say why."""
     settings, lake = platform.settings(), platform.lake()
     with warehouse_alone(lake):
-        publication = publish(lake, settings.clock)
+        publication = publish(lake, settings.clock, generation=generation(lake))
     if publication.is_published:
         for event in materializations(publication, lake):
             yield dg.MaterializeResult(asset_key=event.asset_key, metadata=event.metadata)

@@ -9,8 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 from filelock import FileLock, Timeout
 
+from expectations.card_numbers import fingerprint
 from expectations.catalog import Lake
 from expectations.errors import LakeBusy, TollgateError
 
@@ -42,12 +44,25 @@ def warehouse_alone(lake: Lake, timeout_seconds: float = -1) -> Iterator[None]:
         raise LakeBusy("the warehouse is being worked on", where=lake.warehouse, remedy="try again later") from error
 
 
+def dbt_folder(lake: Lake) -> Path:
+    """Where dbt puts its log and what it compiles: within the gates."""
+    return lake.warehouse.parent / "dbt"
+
+
 def set_environment(lake: Lake) -> None:
     """Tells dbt, in this process and those that it starts, where the warehouse and bronze are."""
     lake.warehouse.parent.mkdir(parents=True, exist_ok=True)
     os.environ["TOLLGATE_WAREHOUSE"] = str(lake.warehouse.resolve())
     os.environ["TOLLGATE_BRONZE"] = str(lake.table("payments_raw_bronze").resolve())
+    os.environ["DBT_LOG_PATH"] = os.environ["DBT_TARGET_PATH"] = str(dbt_folder(lake))
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+
+
+def generation(lake: Lake) -> str:
+    """Names the state of silver's older rows: another one after a day was built anew. Hold the warehouse lock."""
+    with duckdb.connect(str(lake.warehouse), read_only=True) as connection:
+        rebuilds = connection.execute("SELECT invocation FROM silver.rebuilds ORDER BY 1").fetchall()
+    return fingerprint("".join(invocation for (invocation,) in rebuilds).encode())[:16]
 
 
 class WarmDbt:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow.compute as pc
 
@@ -14,7 +14,7 @@ from expectations.errors import TollgateError
 from expectations.lease import Lease
 from expectations.tables import PAYMENTS_RAW_BRONZE
 from expectations.thresholds import MEDALLION_LAG_SECONDS
-from orchestration.medallion.dbt_runner import WarmDbt, warehouse_alone
+from orchestration.medallion.dbt_runner import WarmDbt, generation, warehouse_alone
 from orchestration.medallion.publishing import Publication, publish, published_rows
 from orchestration.outcomes import CheckDeclaration, Outcome
 
@@ -66,10 +66,12 @@ class BronzeEnd:
     Attributes:
         rows: entry after the last landed one.
         newest_event_at: latest event.
+        committed_at: when its newest file was committed.
     """
 
     rows: int = 0
     newest_event_at: datetime | None = None
+    committed_at: datetime | None = None
 
 
 def bronze_end(lake: Lake) -> BronzeEnd:
@@ -80,13 +82,31 @@ def bronze_end(lake: Lake) -> BronzeEnd:
     bounds = delta.bounds(table)
     if not len(bounds):
         return BronzeEnd()
-    return BronzeEnd(pc.max(bounds["max._row_number"]).as_py() + 1, pc.max(bounds["max.event_timestamp"]).as_py())
+    committed_ms = pc.max(bounds["modification_time"].cast("int64")).as_py()
+    return BronzeEnd(
+        rows=pc.max(bounds["max._row_number"]).as_py() + 1,
+        newest_event_at=pc.max(bounds["max.event_timestamp"]).as_py(),
+        committed_at=datetime.fromtimestamp(committed_ms / 1_000, UTC),
+    )
 
 
 def why_idle(lake: Lake) -> str | None:
     """Why there is nothing to publish; None where bronze is ahead."""
     landed, published = bronze_end(lake).rows, published_rows(lake)
     return None if landed > published else f"all {published:,} landed rows are published"
+
+
+def publication_lag(lake: Lake, now: datetime) -> Outcome:
+    """The verdict on what waits for publication at this moment."""
+    end, published = bronze_end(lake), published_rows(lake)
+    waiting = max(0, end.rows - published)
+    lag_s = (now - end.committed_at).total_seconds() if waiting and end.committed_at else 0.0
+    return PUBLICATION_LAG.outcome(
+        lag_s <= MEDALLION_LAG_SECONDS,
+        f"{waiting:,} landed rows wait, the newest for {lag_s:.1f} s" if waiting else "all that landed is published",
+        waiting_rows=waiting,
+        bronze_lag_seconds=lag_s,
+    )
 
 
 @dataclass
@@ -115,7 +135,7 @@ class Medallion:
             self.dbt.run(as_of=live_now(end, started_at))
             self.passed("dbt")
             dbt_s = time.perf_counter() - started
-            publication = publish(self.lake, self.clock, passed=self.passed)
+            publication = publish(self.lake, self.clock, generation=generation(self.lake), passed=self.passed)
         publish_s, now = time.perf_counter() - started - dbt_s, self.clock()
         newest_ingested_at = publication.newest_ingested_at or now
         newest_event_at = publication.newest_event_at or now

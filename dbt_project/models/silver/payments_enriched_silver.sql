@@ -10,7 +10,7 @@
 -- depends_on: {{ ref('payments_seen') }}
 
 -- Accepted payments, enriched. Rows are only ever appended, in the order of arrival.
-with payments as (
+with payments as not materialized (
   select * from {{ source('bronze', 'payments_raw_bronze') }}
   semi join (
     select _row_number from {{ ref('payments_verdicts') }}
@@ -100,4 +100,6 @@ select
 from payments
 join {{ ref('currencies') }} as currencies using (currency)
 left join retried on retried._row_number = payments._row_number
+{%- if is_incremental() %}
 order by payments._row_number
+{%- endif %}

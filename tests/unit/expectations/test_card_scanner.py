@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -168,3 +169,21 @@ def test_a_file_that_goes_away_meanwhile_is_passed_over(tmp_path: Path):
 def test_a_finding_never_holds_the_number(tmp_path: Path):
     report = scan([written(tmp_path / "file", VISA.encode())])
     assert report.findings and VISA not in repr(report)
+
+
+def test_a_duckdb_file_is_read_decoded(tmp_path: Path):
+    """Its bytes would not do: texts that stand beside each other look like one number, and long ones are packed."""
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(path) as connection:
+        connection.execute("CREATE SCHEMA silver")
+        connection.execute("CREATE TABLE silver.parts AS SELECT '411111' AS bin6, '1111' AS last4 FROM range(3)")
+        connection.execute("CREATE VIEW silver.shown AS SELECT bin6 || '111111' || last4 AS made FROM silver.parts")
+    assert places(path) == []
+    with duckdb.connect(path) as connection:
+        connection.execute("CREATE TABLE silver.cards AS SELECT ? AS note, [?] AS notes, 1.5 AS score", [VISA, AMEX])
+    assert places(path) == ["column note of silver.cards, in block 0", "column notes of silver.cards, in block 0"]
+
+
+def test_a_duckdb_file_that_cannot_be_opened_is_read_as_bytes(tmp_path: Path):
+    path = written(tmp_path / "spoilt.duckdb", b"\x00" * 8 + b"DUCK" + b"\x00" * 9 + VISA.encode() + b"\x00")
+    assert places(path) == ["byte 21"]

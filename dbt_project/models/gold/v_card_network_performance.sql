@@ -1,0 +1,1 @@
+{{ performance_by('card_network', 'card_network') }}

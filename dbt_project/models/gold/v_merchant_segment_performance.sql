@@ -1,0 +1,1 @@
+{{ performance_by('merchant_segment', 'merchant_segment') }}

@@ -1,0 +1,1 @@
+{{ performance_by('merchant_country', 'merchant_country') }}

@@ -1,0 +1,1 @@
+{{ performance_by('risk_tier', 'risk_tier') }}

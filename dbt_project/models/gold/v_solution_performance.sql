@@ -1,0 +1,1 @@
+{{ performance_by('payment_solution', 'payment_solution') }}

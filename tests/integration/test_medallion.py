@@ -1,0 +1,263 @@
+"""From bronze to published gold: audited, published whole or not at all, killed anywhere, live and by hand."""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from expectations.catalog import Lake
+from expectations.clock import frozen_clock
+from expectations.errors import LakeBusy, TollgateError
+from expectations.lease import Lease
+from orchestration.medallion.dbt_runner import WarmDbt, warehouse_alone
+from orchestration.medallion.increments import Medallion, check_bronze, linger, live_now, why_idle, BronzeEnd
+from orchestration.medallion.query import run_query
+from tests.support.bronze import INGESTED_AT, land, mixed_rows, new_lake
+
+NOW = INGESTED_AT + timedelta(days=30)
+ROWS = 600
+
+
+class KilledError(BaseException):
+    """Like SIGKILL: nothing may catch it."""
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict]:
+    return mixed_rows(ROWS, seed=9)
+
+
+def medallion(lake: Lake, **options: object) -> Medallion:
+    made = Medallion(lake, frozen_clock(NOW), **options)
+    if not lake.warehouse.exists():
+        with warehouse_alone(lake):
+            made.dbt.run(["currencies"], command="seed")
+    return made
+
+
+def published(lake: Lake) -> dict[str, list]:
+    """All that readers see."""
+    names = run_query(
+        lake, "SELECT schema_name || '.' || view_name AS name FROM duckdb_views() WHERE NOT internal ORDER BY 1"
+    )
+    names = [name for name in names["name"].to_pylist() if not name.startswith("meta.")]
+    return {name: run_query(lake, f"SELECT * FROM {name} ORDER BY ALL").to_pylist() for name in names}
+
+
+def marts(lake: Lake) -> dict[str, bytes]:
+    """The published files, byte for byte."""
+    return {
+        str(path.relative_to(lake.marts)): path.read_bytes()
+        for path in lake.marts.rglob("*.parquet")
+        if not path.name.startswith(".")
+    }
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory, rows) -> Lake:
+    """Two increments, undisturbed."""
+    lake = new_lake(tmp_path_factory.mktemp("calm"), rows[:400])
+    medallion(lake).increment()
+    land(lake, rows[400:])
+    medallion(lake).increment()
+    return lake
+
+
+def test_every_row_is_published_or_accounted_for(calm, rows):
+    seen = published(calm)
+    parts = ("payments_enriched_silver", "payments_quarantine", "payments_duplicates")
+    assert sum(len(seen[f"silver.{name}"]) for name in parts) == ROWS
+    assert sum(name.startswith("gold.v_") for name in seen) == 16
+    (events,) = run_query(
+        calm, "SELECT sum(authorisations) FROM gold.v_executive_kpis WHERE period = 'last_30_days' AND currency = 'ALL'"
+    ).to_pylist()[0].values()
+    assert events == sum(row["event_type"] == "authorisation" for row in seen["silver.payments_enriched_silver"])
+
+
+def test_publishing_the_same_again_writes_nothing(calm):
+    before = marts(calm)
+    publication = medallion(calm).increment().publication
+    assert publication.is_published and not publication.is_new and publication.files == 0
+    assert marts(calm) == before
+
+
+@pytest.mark.parametrize("point", ["dbt", "audit", "silver files", "gold files"])
+def test_an_increment_that_died_is_done_again(tmp_path, rows, calm, point):
+    lake = new_lake(tmp_path, rows[:400])
+    medallion(lake).increment()
+    first = published(lake)
+    land(lake, rows[400:])
+
+    def die(passed: str) -> None:
+        if passed == point:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        medallion(lake, passed=die).increment()
+    assert published(lake) == first
+    medallion(lake).increment()
+    assert published(lake) == published(calm)
+    assert marts(lake) == marts(calm)
+
+
+def test_what_fails_the_gate_is_not_published(tmp_path, rows):
+    lake = new_lake(tmp_path, rows[:400])
+    medallion(lake).increment()
+    before = published(lake)
+    land(lake, rows[400:])
+    with warehouse_alone(lake):
+        WarmDbt(lake).run()
+        with duckdb.connect(str(lake.warehouse)) as connection:
+            connection.execute("UPDATE silver.increments SET silver_minor = silver_minor + 1 WHERE from_row = 400")
+    publication = medallion(lake).increment().publication
+    assert not publication.is_published
+    assert "rows_and_money_conserved" in {outcome.check for outcome in publication.failed}
+    assert published(lake) == before
+
+
+def test_readers_are_never_in_the_way(tmp_path, rows):
+    """They open the mart again and again, and hold it open, while increments are published."""
+    lake = new_lake(tmp_path, rows[:100])
+    medallion(lake).increment()
+    held = duckdb.connect(str(lake.mart), read_only=True)
+    counts, is_over = [], threading.Event()
+
+    def read() -> None:
+        while not is_over.is_set():
+            counts.append(run_query(lake, "SELECT count(*) FROM silver.payments_enriched_silver").column(0)[0].as_py())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for end in (200, 300, 400):
+            land(lake, rows[end - 100 : end])
+            assert medallion(lake).increment().publication.is_published
+    finally:
+        is_over.set()
+        reader.join()
+    assert counts == sorted(counts) and len({*counts}) > 1
+    assert held.execute("SELECT count(*) FROM silver.payments_enriched_silver").fetchone()[0] == counts[0]
+    held.close()
+
+
+def test_an_earlier_publication_can_be_asked(tmp_path, rows):
+    lake = new_lake(tmp_path, rows[:300])
+    first = medallion(lake).increment().publication
+    land(lake, rows[300:])
+    Medallion(lake, frozen_clock(NOW + timedelta(minutes=1))).increment()
+    sql = "SELECT count(*) AS rows FROM silver.payments_enriched_silver"
+    earlier, now = run_query(lake, sql, as_of=first.as_of), run_query(lake, sql)
+    assert earlier["rows"][0].as_py() == first.new_rows < now["rows"][0].as_py()
+    with pytest.raises(TollgateError):
+        run_query(lake, sql, as_of=datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def test_a_day_that_is_built_anew_is_published_anew(tmp_path, rows):
+    lake = new_lake(tmp_path, rows)
+    medallion(lake).increment()
+    before = published(lake)
+    day = min(row["event_timestamp"] for row in rows).date()
+    with warehouse_alone(lake):
+        with duckdb.connect(str(lake.warehouse)) as connection:
+            connection.execute("UPDATE silver.payments_enriched_silver SET amount_bucket = 'large'")
+        for number in range(40):
+            WarmDbt(lake).run(rebuild_day=day + timedelta(days=number)) if number < 3 else None
+    assert medallion(lake).increment().publication.is_published
+    assert published(lake) == before
+
+
+class Clock:
+    """Time that passes only by sleeping; each sleep may do something."""
+
+    def __init__(self, *deeds: object):
+        self.now, self._deeds = 0.0, list(deeds)
+
+    def elapsed(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self._deeds:
+            self._deeds.pop(0)()
+
+
+def test_the_live_run_publishes_whenever_something_has_landed(tmp_path, rows):
+    lake = new_lake(tmp_path, rows[:200])
+    clock = Clock(lambda: land(lake, rows[200:300]), lambda: None, lambda: land(lake, rows[300:]))
+    assert why_idle(lake) is None
+    increments = [*linger(medallion(lake), "test", 5, 1_000, clock.elapsed, clock.sleep)]
+    assert [increment.publication.bronze_rows for increment in increments] == [200, 300, 600]
+    assert why_idle(lake) == "all 600 landed rows are published"
+    assert clock.now >= 5 and not lake.medallion_lease.exists()
+
+
+def test_there_is_one_live_run(tmp_path, rows):
+    lake = new_lake(tmp_path, rows[:50])
+    with Lease(lake.medallion_lease, "another"), pytest.raises(LakeBusy):
+        next(linger(medallion(lake), "test", 1, 1))
+
+
+def test_increments_and_full_builds_take_turns(tmp_path):
+    """Neither starves: both get the warehouse again and again, though both always want it."""
+    lake, turns, is_over = Lake(tmp_path), {"increment": 0, "build": 0}, threading.Event()
+
+    def work(name: str, busy_seconds: float, pause_seconds: float) -> None:
+        while not is_over.is_set():
+            with warehouse_alone(lake):
+                turns[name] += 1
+                time.sleep(busy_seconds)
+            time.sleep(pause_seconds)
+
+    workers = [threading.Thread(target=work, args=args) for args in (("increment", 0.1, 0.25), ("build", 0.3, 0.25))]
+    for worker in workers:
+        worker.start()
+    time.sleep(6)
+    is_over.set()
+    for worker in workers:
+        worker.join()
+    assert min(turns.values()) >= 4
+
+
+def test_now_is_the_wall_clock_only_while_the_company_is_at_work():
+    assert live_now(BronzeEnd(1, NOW - timedelta(minutes=1)), NOW) == NOW
+    assert live_now(BronzeEnd(1, NOW - timedelta(days=1)), NOW) is None
+    assert live_now(BronzeEnd(), NOW) is None
+
+
+def test_bronze_must_be_what_the_contract_says(tmp_path, rows):
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
+    lake = new_lake(tmp_path / "good", rows[:5])
+    check_bronze(lake)
+    good = pa.Table.from_pylist([{"transaction_id": "T", "amount_minor": 1.5}])
+    path = Path(Lake(tmp_path / "bad").table("payments_raw_bronze"))
+    write_deltalake(path, good)
+    with pytest.raises(TollgateError, match="bronze lacks the column event_type"):
+        check_bronze(Lake(tmp_path / "bad"))
+
+
+def test_a_further_column_in_bronze_is_left_alone(tmp_path, rows):
+    from deltalake import DeltaTable, Field, PrimitiveType
+
+    lake = new_lake(tmp_path, rows[:100])
+    DeltaTable(lake.table("payments_raw_bronze")).alter.add_columns([Field("loyalty_tier", PrimitiveType("string"))])
+    assert medallion(lake).increment().publication.is_published
+    assert "loyalty_tier" not in published(lake)["silver.payments_enriched_silver"][0]
+
+
+def test_a_changed_type_in_bronze_is_one_line(tmp_path, rows):
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
+    from expectations.tables import PAYMENTS_RAW_BRONZE
+
+    schema = PAYMENTS_RAW_BRONZE.arrow()
+    at = schema.get_field_index("amount_minor")
+    table = pa.Table.from_pylist(rows[:5], schema).cast(schema.set(at, pa.field("amount_minor", pa.string())))
+    write_deltalake(Lake(tmp_path).table("payments_raw_bronze"), table)
+    with pytest.raises(TollgateError, match="bronze has amount_minor as string, not int64"):
+        check_bronze(Lake(tmp_path))

@@ -123,5 +123,3 @@ def _statements(lake: Lake) -> list[str]:
         """,
         *views,
     ]
-
-

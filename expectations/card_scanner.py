@@ -1,4 +1,4 @@
-"""Looks for card numbers in files: text and unknown bytes as they are, packed ones unpacked, Parquet and DuckDB decoded."""
+"""Looks for card numbers in files: text and unknown bytes as they are, packed ones unpacked, tables decoded."""
 
 import gzip
 import os

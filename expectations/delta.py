@@ -63,7 +63,7 @@ def position(table: DeltaTable | None, app: str) -> int:
 
 
 def bounds(table: DeltaTable) -> pa.Table:
-    """Per file, the rows and the bounds of the columns by which files are skipped: `num_records`, `max.<column>`, ..."""
+    """Per file, the rows and the bounds of the columns that let it be skipped: `num_records`, `max.<column>`, ..."""
     return pa.table(table.get_add_actions(flatten=True))
 
 

@@ -1,4 +1,4 @@
-"""Silver's tables: clean, enriched payments, and what did not become one. dbt's column contracts are made from these."""
+"""Silver's tables: clean, enriched payments, and what did not become one. dbt's contracts are made from these."""
 
 from expectations.payments import PAYMENT_FIELDS
 from expectations.schema import DataType, Field, TableSchema

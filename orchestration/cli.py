@@ -1,11 +1,15 @@
 """The `tollgate` command: the steps of the platform without the UI. Exits 0, or 2 with one line."""
 
 import csv
+import json
+import math
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -18,6 +22,7 @@ from expectations.settings import load_settings
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
 _screen = Console()
+_WIDEST = 10_000
 _errors = Console(stderr=True, soft_wrap=True)
 
 Lake_ = Annotated[Path | None, typer.Option("--lake", help="Root of the lake. [default: .tollgate/lake]")]
@@ -28,6 +33,12 @@ ChunkSize = Annotated[int | None, typer.Option("--chunk-size", min=1, max=1_000_
 class Format(StrEnum):
     csv = "csv"
     table = "table"
+
+
+class Rendering(StrEnum):
+    table = "table"
+    csv = "csv"
+    json = "json"
 
 
 def main() -> None:
@@ -181,6 +192,35 @@ def drain(lake: Lake_ = None) -> None:
         _screen.print("nothing waits")
 
 
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="Over the schemas silver, gold and meta, in DuckDB's SQL.")],
+    lake: Lake_ = None,
+    format: Annotated[Rendering, typer.Option("--format", help="table, csv or json.")] = Rendering.table,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="T", help="As published at that instant: 2026-10-31T12:00:00Z.")
+    ] = None,
+) -> None:
+    """Asks the published marts, as they are or as they were. Instants are in UTC, amounts in minor units."""
+    from expectations.catalog import Lake
+    from orchestration.medallion.query import run_query
+
+    found = run_query(Lake(load_settings(lake=lake).lake), query, _instant(as_of) if as_of else None)
+    rows = (
+        row
+        for batch in found.to_batches(max_chunksize=10_000)
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    )
+    if format is Rendering.json:
+        _print_json(found.column_names, rows)
+    elif format is Rendering.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(found.column_names)
+        writer.writerows([_cell(value) for value in row] for row in rows)
+    else:
+        _print_table(found.column_names, rows)
+
+
 @app.command("scan-pan")
 def scan_pan(paths: Annotated[list[Path], typer.Argument(help="Files and folders.")]) -> None:
     """Looks for card numbers; exits 2 if there are any, and tells where, but never what."""
@@ -210,6 +250,63 @@ def keygen(out: Annotated[Path | None, typer.Option(help="Where the key goes.")]
     if not make_token_key(path):
         raise TollgateError("there is a key already", where=path, remedy="keep it: another key gives other tokens")
     _screen.print(f"new token key: {path}")
+
+
+def _instant(text: str) -> datetime:
+    """An instant as a person writes it; UTC where no offset says otherwise."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise TollgateError(f"{text!r} is no instant", remedy="write it like 2026-10-31T12:00:00Z") from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for name in columns:
+        table.add_column(Text(name), no_wrap=True)
+    for row in rows:
+        values = [*row]
+        table.add_row(
+            *(
+                Text(_cell(value), justify="right" if isinstance(value, int | float | Decimal) else "left")
+                for value in values
+            )
+        )
+    # As wide as it needs to be: a line that the terminal breaks is easier to read than a column of single letters.
+    Console(width=_WIDEST).print(table, crop=False)
+
+
+def _print_json(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """One object per row, in a list."""
+    lines = (
+        json.dumps(dict(zip(columns, map(_json_value, row), strict=True)), ensure_ascii=False, default=_cell)
+        for row in rows
+    )
+    print("[" + ",\n ".join(lines) + "]")
+
+
+def _json_value(value: object) -> object:
+    """JSON knows no NaN and no infinity; DuckDB's sums of integers come as decimals without decimals."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+def _cell(value: object) -> str:
+    """A value as text; null is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat() if value.tzinfo else value.isoformat()
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, default=_cell)
+    return str(value)
 
 
 @contextmanager

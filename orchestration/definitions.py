@@ -25,7 +25,9 @@ _FLOWS = (chunking, detection, medallion, maintenance)
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(_FLOWS, include_specs=True),
-    asset_checks=dg.load_asset_checks_from_modules([chunking_checks, detection_checks, medallion_checks, maintenance_checks]),
+    asset_checks=dg.load_asset_checks_from_modules(
+        [chunking_checks, detection_checks, medallion_checks, maintenance_checks]
+    ),
     jobs=[
         jobs.from_log_to_files,
         jobs.audit,

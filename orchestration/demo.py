@@ -1,6 +1,8 @@
 """`tollgate demo`: the whole graph once through Dagster, with its progress, and the figures at the end."""
 
+import contextlib
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -44,9 +46,7 @@ _LABELS = {
     "payments_quarantine": "quarantined by silver",
     "payments_duplicates": "duplicates",
 }
-_APPROVAL_RATE = (
-    "SELECT approval_rate FROM gold.v_executive_kpis WHERE period = 'last_30_days' AND currency = 'ALL'"
-)
+_APPROVAL_RATE = "SELECT approval_rate FROM gold.v_executive_kpis WHERE period = 'last_30_days' AND currency = 'ALL'"
 _TOP_DECLINES = (
     "SELECT decline_reason, declines, decline_share AS share FROM gold.v_top_decline_reasons "
     "WHERE currency = 'ALL' ORDER BY declines DESC, 1 LIMIT 3"
@@ -146,8 +146,9 @@ def _run_graph(settings: Settings, is_final: bool, screen: Console) -> DemoRun:
 
     seconds: dict[str, float] = {}
     worker = threading.Thread(target=execute, name="dagster-run", daemon=True)
-    worker.start()
-    _watch(worker, settings, screen)
+    with _quiet(screen):
+        worker.start()
+        _watch(worker, settings, screen)
     if failure:
         raise failure[0]
     return _demo_run(outcome[0], seconds)
@@ -218,6 +219,16 @@ def _update(progress: Progress, tasks: tuple[TaskID, TaskID, TaskID], lake: Lake
     )
 
 
+@contextlib.contextmanager
+def _quiet(screen: Console) -> Iterator[None]:
+    """What dbt prints goes to a log; the screen is ours."""
+    logs = HOME / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    screen.file = sys.stdout
+    with open(logs / "demo.log", "a") as log, contextlib.redirect_stdout(log):
+        yield
+
+
 def _announce(what: str, screen: Console) -> None:
     """Where no bar can move, as in a log file, a line tells what is going on."""
     if not screen.is_terminal:
@@ -267,10 +278,11 @@ def _published(lake: Lake) -> Iterator[tuple[str, str]]:
         yield "published", "nothing"
         return
     for name in ("payments_enriched_silver", "payments_quarantine", "payments_duplicates"):
-        (count,) = run_query(lake, f"SELECT count(*) AS rows FROM silver.{name}").column(0).to_pylist()
-        yield _LABELS[name], f"{count:,}"
-    (rate,) = run_query(lake, _APPROVAL_RATE).column(0).to_pylist() or [None]
-    yield "approval rate, last 30 days", f"{rate:.2%}" if rate is not None else "the source does not say"
+        (found,) = run_query(lake, f"SELECT count(*) AS rows FROM silver.{name}").to_pylist()
+        yield _LABELS[name], f"{found['rows']:,}"
+    rates = [row["approval_rate"] for row in run_query(lake, _APPROVAL_RATE).to_pylist()]
+    is_known = bool(rates) and rates[0] is not None
+    yield "approval rate, last 30 days", f"{rates[0]:.2%}" if is_known else "the source does not say"
     for row in run_query(lake, _TOP_DECLINES).to_pylist():
         yield f"declined: {row['decline_reason']}", f"{row['declines']:,} ({row['share']:.1%})"
 

@@ -15,6 +15,8 @@ from orchestration.medallion.publishing import publish
 from orchestration.reporting import check_results, check_spec
 from orchestration.resources import Platform
 
+GROUP = "marts"
+
 
 class Rebuild(dg.Config):
     """How much is built anew.
@@ -51,7 +53,7 @@ def medallion(
         dg.AssetSpec(
             "published_silver",
             deps=["payments_enriched_silver", "payments_quarantine", "payments_duplicates", "increments"],
-            group_name="marts",
+            group_name=GROUP,
             description="Silver as readers see it: immutable Parquet files, one version at a time, behind mart.duckdb.",
             kinds={"python", "parquet", "silver"},
             owners=DATA_ENGINEERS,
@@ -61,7 +63,7 @@ def medallion(
         dg.AssetSpec(
             "published_gold",
             deps=[*gate.GOLD_VIEWS, "as_of", "published_silver"],
-            group_name="marts",
+            group_name=GROUP,
             description="The gold views as readers see them: published together, and only when every check passes.",
             kinds={"python", "parquet", "gold"},
             owners=DATA_ENGINEERS,

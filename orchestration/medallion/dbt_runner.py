@@ -46,7 +46,7 @@ def warehouse_alone(lake: Lake, timeout_seconds: float = -1) -> Iterator[None]:
 
 def dbt_folder(lake: Lake) -> Path:
     """Where dbt puts its log and what it compiles: within the gates."""
-    return lake.warehouse.parent / "dbt"
+    return lake.warehouse.parent.resolve() / "dbt"
 
 
 def set_environment(lake: Lake) -> None:

@@ -177,7 +177,7 @@ def audit(
     start = published.bronze_rows if from_row is None else from_row
     position = read_position(connection)
     return [
-        _conserved(connection, start),
+        conserved(connection, start),
         _ledger_gapless(connection, position),
         _rows_unique(connection, start),
         _rows_valid(connection, start),
@@ -199,8 +199,8 @@ def _with_integers(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, names=table.column_names)
 
 
-def _conserved(connection: duckdb.DuckDBPyConnection, start: int) -> Outcome:
-    """The ledger balances, and the tables hold what it says."""
+def conserved(connection: duckdb.DuckDBPyConnection, start: int) -> Outcome:
+    """Whether the ledger balances, and the tables hold what it says: in all, and row by row from `start` on."""
     unbalanced = connection.execute(
         "SELECT from_row, upto_row, currency FROM silver.increments "
         "WHERE bronze_rows <> silver_rows + quarantined_rows + duplicate_rows "

@@ -14,7 +14,7 @@ from expectations.errors import TollgateError
 from expectations.lease import Lease
 from expectations.tables import PAYMENTS_RAW_BRONZE
 from expectations.thresholds import MEDALLION_LAG_SECONDS
-from orchestration.medallion.dbt_runner import WarmDbt, generation, warehouse_alone
+from orchestration.medallion.dbt_runner import INCREMENT, WarmDbt, generation, warehouse_alone
 from orchestration.medallion.publishing import Publication, publish, published_rows
 from orchestration.outcomes import CheckDeclaration, Outcome
 
@@ -122,17 +122,17 @@ class Medallion:
     lake: Lake
     clock: Clock
     passed: Callable[[str], None] = field(default=lambda point: None)
-    dbt: WarmDbt = field(init=False)
+    _has_views: bool = False
 
     def __post_init__(self) -> None:
-        self.dbt = WarmDbt(self.lake)
+        self._dbt = WarmDbt(self.lake)
 
     def increment(self) -> Increment:
         """Takes what has landed through silver and gold, and publishes it if it passes."""
         with warehouse_alone(self.lake):
             check_bronze(self.lake)
             end, started, started_at = bronze_end(self.lake), time.perf_counter(), self.clock()
-            self.dbt.run(as_of=live_now(end, started_at))
+            self._build(live_now(end, started_at))
             self.passed("dbt")
             dbt_s = time.perf_counter() - started
             publication = publish(self.lake, self.clock, generation=generation(self.lake), passed=self.passed)
@@ -146,6 +146,15 @@ class Medallion:
             dbt_s=dbt_s,
             publish_s=publish_s,
         )
+
+    def _build(self, as_of: datetime | None) -> None:
+        """Silver; at first also the seeds, and gold's views, which stay."""
+        if self._has_views:
+            self._dbt.run(INCREMENT, as_of=as_of)
+        else:
+            self._dbt.run(["path:seeds"], command="seed")
+            self._dbt.run(["path:models"], as_of=as_of)
+            self._has_views = True
 
 
 def live_now(end: BronzeEnd, now: datetime) -> datetime | None:

@@ -175,6 +175,8 @@ def show(lake: Lake, versions: Versions, passed: CommitPoint) -> bool:
         _write(manifest_path(lake, version.domain, version.version), content + b"\n")
         passed(f"{version.domain} manifest")
     names = {domain: version.version for domain, version in sorted(versions.items())}
+    # What was published before is as it was published then.
+    versions = {domain: _read_manifest(manifest_path(lake, domain, name)) for domain, name in names.items()}
     is_moved = names != current_names(lake)
     if is_moved:
         _write(_current_file(lake), _CURRENT.dump_json(names, indent=1) + b"\n")

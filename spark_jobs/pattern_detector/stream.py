@@ -10,9 +10,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from expectations.lease import Lease
 from expectations.payments import PAYMENT
 from spark_jobs.pattern_detector.detector import Detector, MicroBatch
-from expectations.lease import Lease
 
 TRIGGER_INTERVAL = "200 milliseconds"
 """How often Spark looks for new chunks; an idle query that looked all the time would keep a core busy."""

@@ -11,9 +11,9 @@ from expectations.catalog import Lake
 from expectations.clock import frozen_clock
 from expectations.errors import LakeBusy
 from expectations.landing import list_chunks
+from expectations.lease import Lease, read_lease
 from spark_jobs.pattern_detector import state, stream
 from spark_jobs.pattern_detector.detector import Detector, MicroBatch
-from expectations.lease import Lease, read_lease
 from tests.support_naive.lakes import Outcome, outcome
 from tests.support_naive.logs import NOW, SMALL, MadeUpLog, land, make_log
 from tests.support_naive.recomputation import Recomputed, recompute

@@ -11,11 +11,11 @@ from dagster import DagsterRunStatus
 from data.simulate import write_log
 from expectations.catalog import Lake
 from expectations.clock import system_clock
+from expectations.lease import Lease
 from orchestration.chunking import sensors as chunking
 from orchestration.detection import sensors as detection
 from orchestration.detection.jobs import pattern_stream
 from orchestration.resources import Platform
-from expectations.lease import Lease
 
 ROWS, CHUNK_SIZE = 1_500, 1_000
 

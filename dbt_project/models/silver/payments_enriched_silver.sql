@@ -21,7 +21,7 @@ with payments as not materialized (
 
 -- What a retry retries must have arrived before it, so that increments of any size find the same.
 retries as (
-  select _row_number, retry_of, hash(retry_of) as transaction_hash from payments where retry_of is not null
+  select _row_number, retry_of, {{ transaction_hash('retry_of') }} as transaction_hash from payments where retry_of is not null
 ),
 
 originals as (

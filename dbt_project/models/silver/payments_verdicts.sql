@@ -8,7 +8,7 @@ with arrived as (
   select
     _row_number,
     transaction_id,
-    hash(transaction_id) as transaction_hash,
+    {{ transaction_hash('transaction_id') }} as transaction_hash,
     {{ broken_rules() }} as broken_rules
   from {{ source('bronze', 'payments_raw_bronze') }}
   left join {{ ref('currencies') }} using (currency)

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from expectations.errors import LakeBusy
-from expectations.thresholds import LEASE_SECONDS
 from expectations.lease import Lease, live_holder, read_lease
+from expectations.thresholds import LEASE_SECONDS
 
 BEGIN = datetime(2026, 3, 14, tzinfo=UTC)
 

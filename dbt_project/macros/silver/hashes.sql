@@ -1,3 +1,9 @@
+{# What a payment is recognised by: few enough digits that it can never look like a card number. Two payments may share
+   it, so what is found by it is compared by identifier. #}
+{% macro transaction_hash(identifier) -%}
+  (hash({{ identifier }}) % 100000000000)::bigint
+{%- endmacro %}
+
 {# A hash over all that a source says of a payment. #}
 {% macro payload_hash(relation=none) -%}
   {%- set prefix = relation ~ '.' if relation else '' -%}

@@ -1,4 +1,4 @@
-"""Bronze tables of millions of payments over months: a company's five weeks, told again and again, ever further back."""
+"""Bronze tables of millions of payments over months: a company's five weeks, told again and again."""
 
 import json
 import shutil

@@ -13,7 +13,7 @@ from_log_to_files = dg.define_asset_job(
 
 audit = dg.define_asset_job(
     "audit",
-    # A publication is audited by its own gate, so it is part of the audit; of what is published already nothing changes.
+    # A publication is audited by its own gate, so it is part of the audit; what is published already stays.
     selection=dg.AssetSelection.all_asset_checks() | dg.AssetSelection.groups(MARTS),
     description="Every check over the whole lake.",
 )

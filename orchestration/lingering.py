@@ -1,4 +1,4 @@
-"""Keeps exactly one lingering run of a job alive while it has something to do; replaces one that died without a word."""
+"""Keeps one lingering run of a job alive while it has something to do; replaces one that died without a word."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -51,7 +51,7 @@ PATTERNS = PatternThresholds()
 
 @dataclass(frozen=True)
 class MedallionThresholds:
-    """What the enrichment and validity rules of silver go by. dbt has them as variables of the same names.
+    """What the rules of silver and gold go by. dbt has them as variables of the same names.
 
     Attributes:
         risk_high_above, risk_medium_above: fraud score beyond which a payment's risk is HIGH, or MEDIUM.
@@ -61,6 +61,11 @@ class MedallionThresholds:
         future_tolerance_seconds: how far an event may lie after its ingestion; clocks differ.
         business_time_zone, business_cutoff_hour: a business day begins at this local hour.
         histogram_base: factor from one histogram bucket to the next; percentiles are within half of it.
+        recovery_min_attempts: how many retries of a decline reason have been seen before its rate of success counts.
+        alert_min_events: an hour alerts only if so many events speak for it.
+        alert_approval_rate_drop: by how much the approval rate may fall below what is usual, in absolute terms.
+        alert_decline_spike, alert_fraud_spike, alert_latency: by which part of what is usual a decline reason's
+            share, the mean fraud score and the 95th percentile of latency may exceed it. Twice as much is critical.
     """
 
     risk_high_above: float = 0.75
@@ -75,9 +80,48 @@ class MedallionThresholds:
     business_time_zone: str = "UTC"
     business_cutoff_hour: int = 0
     histogram_base: float = 1.05
+    recovery_min_attempts: int = 20
+    alert_min_events: int = 30
+    alert_approval_rate_drop: float = 0.05
+    alert_decline_spike: float = 1.0
+    alert_fraud_spike: float = 0.5
+    alert_latency: float = 0.5
 
 
 MEDALLION = MedallionThresholds()
 
 MEDALLION_LAG_SECONDS = 15
 """The lag check fails when what landed in bronze is published later than this."""
+
+
+@dataclass(frozen=True)
+class QualityThresholds:
+    """How far a day of silver may be from the week before it.
+
+    Attributes:
+        week_days: how many days the week has.
+        volume_low_factor, volume_high_factor: of the least and of the busiest day's rows.
+        null_share_shift: how much a column's share of nulls may move.
+        kl_divergence: Kullback-Leibler divergence of a column's values from those of the week, in nats. A
+            category that doubles from a tenth gives 0.04.
+        new_value_weight: what share a value that the week did not have is expected to have.
+        mean_shift_deviations: how far a mean may move, in standard deviations of a single row.
+        known_reference_share: how many of the events that name another one must name one that is in silver: the
+            other may be in quarantine, or older than the log.
+        judged_rows: of how many values a column needs to have, for its distribution to be compared.
+        sampled_rows: a larger day is sampled down to so many rows.
+    """
+
+    week_days: int = 7
+    volume_low_factor: float = 0.5
+    volume_high_factor: float = 2.0
+    null_share_shift: float = 0.1
+    kl_divergence: float = 0.1
+    new_value_weight: float = 0.001
+    mean_shift_deviations: float = 0.25
+    known_reference_share: float = 0.95
+    judged_rows: int = 1_000
+    sampled_rows: int = 200_000
+
+
+QUALITY = QualityThresholds()

@@ -37,7 +37,7 @@ _STEPS = {
     "found_patterns": "pattern detection",
     "detection_checks": "checks of detections",
     "medallion": "silver and gold, with their tests",
-    "medallion_checks": "quality of silver",
+    "quality_of_silver": "quality of silver",
     "published_marts": "audit and publication",
 }
 

@@ -4,6 +4,8 @@ import dagster as dg
 
 from orchestration.house_rules import DAILY, DATA_ENGINEERS, RETRIES
 from orchestration.maintenance.housekeeping import archive_chunks, compact_tables
+from orchestration.medallion.publishing import compact_silver
+from orchestration.medallion.retention import thin
 from orchestration.resources import Platform
 
 GROUP = "maintenance"
@@ -51,3 +53,26 @@ def landing_archive(platform: Platform) -> dg.MaterializeResult:
     lake = platform.lake()
     names = archive_chunks(lake)
     return dg.MaterializeResult(metadata={"archived now": len(names), "path": dg.MetadataValue.path(str(lake.archive))})
+
+
+@dg.asset(
+    deps=["published_silver", "published_gold"],
+    group_name=GROUP,
+    kinds={"python", "parquet"},
+    owners=DATA_ENGINEERS,
+    retry_policy=RETRIES,
+    freshness_policy=DAILY,
+)
+def kept_publications(platform: Platform) -> dg.MaterializeResult:
+    """Publications thinned out: all of one hour, hourly ones for a day, then daily; silver's small files merged."""
+    lake, clock = platform.lake(), platform.settings().clock
+    merged, thinned = compact_silver(lake, clock), thin(lake, clock())
+    return dg.MaterializeResult(
+        metadata={
+            "publications removed": thinned.versions,
+            "files removed": thinned.files,
+            "bytes removed": thinned.bytes,
+            "files of silver before": merged.files_before,
+            "files of silver after": merged.files_after,
+        }
+    )

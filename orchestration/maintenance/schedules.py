@@ -7,7 +7,7 @@ from orchestration.maintenance.assets import GROUP
 MAINTENANCE_CRON = "17 * * * *"
 
 maintenance = dg.define_asset_job(
-    "maintenance", selection=dg.AssetSelection.groups(GROUP), description="Compaction, vacuum and archiving."
+    "maintenance", selection=dg.AssetSelection.groups(GROUP), description="Compaction, vacuum, archiving and thinning."
 )
 
 hourly_maintenance = dg.ScheduleDefinition(

@@ -59,7 +59,7 @@ def set_environment(lake: Lake) -> None:
 
 
 def generation(lake: Lake) -> str:
-    """Names the state of silver's older rows: another one after a day was built anew. Hold the warehouse lock."""
+    """Names the state of silver's older rows: another one after something was built anew. Hold the warehouse lock."""
     with duckdb.connect(str(lake.warehouse), read_only=True) as connection:
         rebuilds = connection.execute("SELECT invocation FROM silver.rebuilds ORDER BY 1").fetchall()
     return fingerprint("".join(invocation for (invocation,) in rebuilds).encode())[:16]

@@ -73,11 +73,11 @@ deviations as (
     now.events,
     case
       when now.alert_type = 'approval_rate_drop'
-        then (usual.measure - now.measure) / {{ var('alert_approval_rate_drop', 0.05) }}
+        then (usual.measure - now.measure) / {{ var('alert_approval_rate_drop') }}
       when now.alert_type = 'decline_spike'
-        then (now.measure / usual.measure - 1) / {{ var('alert_decline_spike', 1.0) }}
-      when now.alert_type = 'fraud_spike' then (now.measure / usual.measure - 1) / {{ var('alert_fraud_spike', 0.5) }}
-      else (now.measure / usual.measure - 1) / {{ var('alert_latency', 0.5) }}
+        then (now.measure / usual.measure - 1) / {{ var('alert_decline_spike') }}
+      when now.alert_type = 'fraud_spike' then (now.measure / usual.measure - 1) / {{ var('alert_fraud_spike') }}
+      else (now.measure / usual.measure - 1) / {{ var('alert_latency') }}
     end as times_tolerance
   from measures as now
   join measures as usual on now.alert_type = usual.alert_type and now.subject = usual.subject
@@ -94,4 +94,4 @@ select
   times_tolerance,
   events::bigint as events
 from deviations
-where times_tolerance >= 1 and events >= {{ var('alert_min_events', 30) }}
+where times_tolerance >= 1 and events >= {{ var('alert_min_events') }}

@@ -21,7 +21,7 @@ delays as (
 best as (
   select decline_reason, currency, delay_bucket, {{ rate('approvals', 'attempts') }} as success_rate
   from delays
-  where attempts >= {{ var('recovery_min_attempts', 20) }}
+  where attempts >= {{ var('recovery_min_attempts') }}
   qualify row_number() over (
     partition by decline_reason, currency order by {{ rate('approvals', 'attempts') }} desc, attempts desc, delay_bucket
   ) = 1

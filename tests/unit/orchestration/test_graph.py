@@ -57,12 +57,17 @@ def test_every_table_is_an_asset_with_a_blocking_check(table: str):
 def test_every_schedule_and_sensor_says_what_it_is_for():
     repository = defs.get_repository_def()
     assert all(sensor.description for sensor in repository.sensor_defs)
-    assert {schedule.name for schedule in repository.schedule_defs} == {"hourly_maintenance", "nightly_audit"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "hourly_maintenance",
+        "hourly_medallion_build",
+        "nightly_audit",
+    }
 
 
-def test_the_streaming_job_targets_no_asset():
+@pytest.mark.parametrize("job", ["pattern_stream", "live_medallion"])
+def test_a_lingering_job_targets_no_asset(job: str):
     """Otherwise automation would see its assets as in progress for as long as it lingers."""
-    assert not list(defs.resolve_job_def("pattern_stream").asset_layer.executable_asset_keys)
+    assert not list(defs.resolve_job_def(job).asset_layer.executable_asset_keys)
 
 
 if __name__ == "__main__":

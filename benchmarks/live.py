@@ -1,4 +1,4 @@
-"""From the visible chunk to its committed detections, live, with everything of `make ui` running."""
+"""From the visible chunk to its committed detections and to published gold, with everything of `make ui` running."""
 
 import time
 from collections.abc import Sequence
@@ -15,11 +15,13 @@ from benchmarks.scratch import scratch_folder
 from expectations.catalog import Lake
 from expectations.landing import list_chunks
 from expectations.thresholds import CHUNK_SIZE_ROWS
+from orchestration.medallion.publishing import published_rows
 from spark_jobs.pattern_detector.state import committed_cells
 
 RATE = 1_000
 _WARM_CELLS = 3
 _START_SECONDS = 240
+_BRONZE_LAG, _EVENT_LAG = "lag seconds (bronze to published)", "lag seconds (event to published)"
 _GRACE_SECONDS = 15
 """For the last cell of the watched time to be committed."""
 
@@ -38,6 +40,15 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A publication as the event log tells it: when, and how long after the commit to bronze and the newest event."""
+
+    at: float
+    lag_s: float
+    event_lag_s: float
+
+
+@dataclass(frozen=True)
 class Observation:
     """What was seen of the stack. Times in epoch seconds.
 
@@ -48,6 +59,7 @@ class Observation:
         missing: how many of those in the watched time were never evaluated.
         batch_s: seconds of each micro-batch itself.
         ticks: when the chunker committed.
+        publications: every publication of gold.
         cores: by part of the stack.
         memory_mb: likewise.
         survivors: processes that had to be killed.
@@ -60,6 +72,7 @@ class Observation:
     missing: int
     batch_s: list[float]
     ticks: list[float]
+    publications: list[Published]
     cores: dict[str, float]
     memory_mb: dict[str, int]
     survivors: int
@@ -75,6 +88,9 @@ def run(scale: Scale) -> list[Result]:
     lags = np.array([cell.lag_s for cell in seen.cells if seen.is_watched(cell.visible_at)])
     if not len(lags):
         raise ValueError(f"no grid cell became visible in {scale.live_seconds:.0f} s")
+    published = np.array([one.lag_s for one in seen.publications if seen.is_watched(one.at)])
+    if not len(published):
+        raise ValueError(f"nothing was published in {scale.live_seconds:.0f} s")
     third = max(1, len(lags) // 3)
     return [
         Result(
@@ -95,6 +111,19 @@ def run(scale: Scale) -> list[Result]:
             baseline_name="first third",
             limit=Limit(Judged.COST, required=1.5, aim=1.1),
         ),
+        Result(
+            what=f"commit to bronze to published gold, p95 over {len(published)} publications of the same time",
+            unit="s",
+            ours=float(np.percentile(published, 95)),
+            baseline=float(np.median(published)),
+            baseline_name="its median",
+            limit=Limit(Judged.OURS, required=5, aim=2),
+            details={
+                "event to published gold p50, p95, max, s": _p50_p95_max(
+                    [one.event_lag_s for one in seen.publications if seen.is_watched(one.at)]
+                )
+            },
+        ),
     ]
 
 
@@ -107,7 +136,7 @@ def _observe(folder: Path, seconds: float) -> Observation:
         end, after, memory = time.time(), stack.cpu_seconds(), dict(stack.memory_mb())
         stack.watch(_GRACE_SECONDS)
         stopped_at = time.time()
-    visible, (batches, ticks) = _visible(stack.lake), _from_event_log(stack.dagster_home)
+    visible, (batches, ticks, publications) = _visible(stack.lake), _from_event_log(stack.dagster_home)
     committed = _committed(visible, batches)
     return Observation(
         started_at=started_at,
@@ -117,6 +146,7 @@ def _observe(folder: Path, seconds: float) -> Observation:
         missing=sum(1 for cell, at in visible.items() if begin <= at < end and cell not in committed),
         batch_s=[batch.seconds for batch in batches],
         ticks=ticks,
+        publications=publications,
         cores={role: round((after[role] - before[role]) / (end - begin), 2) for role in sorted(after)},
         memory_mb=memory,
         survivors=stack.survivors,
@@ -144,9 +174,9 @@ def _p50_p95_max(values: Sequence[float]) -> list[float]:
 
 def _wait_until_warm(stack: LiveStack) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while committed_cells(stack.lake.table("pattern_state")) < _WARM_CELLS:
+    while committed_cells(stack.lake.table("pattern_state")) < _WARM_CELLS or not published_rows(stack.lake):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"nothing was detected in {_START_SECONDS} s:\n{stack.output()}")
+            raise TimeoutError(f"nothing was detected and published in {_START_SECONDS} s:\n{stack.output()}")
         stack.watch(1.0, interval=1.0)
 
 
@@ -179,16 +209,21 @@ def _committed(visible: dict[int, float], batches: Sequence[Batch]) -> dict[int,
     }
 
 
-def _from_event_log(dagster_home: Path) -> tuple[list[Batch], list[float]]:
-    """The micro-batches, and the times of the chunker's ticks."""
+def _from_event_log(dagster_home: Path) -> tuple[list[Batch], list[float], list[Published]]:
+    """The micro-batches, the times of the chunker's ticks, and the publications of the live medallion."""
     import dagster as dg
 
     with dg.DagsterInstance.from_config(str(dagster_home)) as instance:
         found = {
             asset: instance.fetch_materializations(dg.AssetKey(asset), limit=10_000, ascending=True).records
-            for asset in ("detections", "landing_chunks")
+            for asset in ("detections", "landing_chunks", "published_gold")
         }
     figures = [record.asset_materialization.metadata for record in found["detections"]]
     names = ("cells", "up to cell", "lag seconds", "seconds")
     batches = [Batch(*(figure[name].value for name in names)) for figure in figures]
-    return batches, [record.timestamp for record in found["landing_chunks"]]
+    publications = [
+        Published(record.timestamp, figures[_BRONZE_LAG].value, figures[_EVENT_LAG].value)
+        for record in found["published_gold"]
+        if _BRONZE_LAG in (figures := record.asset_materialization.metadata)
+    ]
+    return batches, [record.timestamp for record in found["landing_chunks"]], publications

@@ -24,7 +24,7 @@ _ROLES = {
     "dagster-daemon": "daemon",
     "code-server": "code server",
     "api grpc": "code server",
-    "multiprocessing.spawn": "streaming run",
+    "multiprocessing.spawn": "lingering runs",
     "pyspark": "Spark (Python workers)",
     "simulate": "the company",
     "dagster dev": "launcher",

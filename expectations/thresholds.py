@@ -61,6 +61,8 @@ class MedallionThresholds:
         future_tolerance_seconds: how far an event may lie after its ingestion; clocks differ.
         business_time_zone, business_cutoff_hour: a business day begins at this local hour.
         histogram_base: factor from one histogram bucket to the next; percentiles are within half of it.
+        live_within_seconds: while the latest event is no older than this, the company is at work, and now is the wall
+            clock.
         recovery_min_attempts: how many retries of a decline reason have been seen before its rate of success counts.
         alert_min_events: an hour alerts only if so many events speak for it.
         alert_approval_rate_drop: by how much the approval rate may fall below what is usual, in absolute terms.
@@ -80,6 +82,7 @@ class MedallionThresholds:
     business_time_zone: str = "UTC"
     business_cutoff_hour: int = 0
     histogram_base: float = 1.05
+    live_within_seconds: int = 3600
     recovery_min_attempts: int = 20
     alert_min_events: int = 30
     alert_approval_rate_drop: float = 0.05

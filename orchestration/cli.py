@@ -193,6 +193,31 @@ def drain(lake: Lake_ = None) -> None:
 
 
 @app.command()
+def publish(lake: Lake_ = None) -> None:
+    """Takes what has landed through silver and gold, publishes it if it passes, and exits."""
+    from expectations.catalog import Lake
+    from orchestration.faults import commit_points
+    from orchestration.medallion.increments import Medallion
+
+    settings = load_settings(lake=lake)
+    publication = Medallion(Lake(settings.lake), settings.clock, commit_points(settings)).increment().publication
+    if publication.failed:
+        first = publication.failed[0]
+        raise TollgateError(
+            f"{len(publication.failed)} checks failed, so nothing was published: {first.check}: {first.summary}",
+            remedy="readers still see what was published before; see the checks of published_gold in `make ui`",
+        )
+    _screen.print(
+        f"{publication.new_rows:,} new payments published, of {publication.bronze_rows:,} landed rows, "
+        f"as of {publication.as_of:%Y-%m-%d %H:%M:%S} UTC"
+        if publication.is_new and publication.as_of
+        else "nothing new to publish",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="Over the schemas silver, gold and meta, in DuckDB's SQL.")],
     lake: Lake_ = None,

@@ -75,7 +75,7 @@ class WarmDbt:
         self,
         selection: Sequence[str] = INCREMENT,
         command: str = "run",
-        as_of: datetime | None = None,
+        wall_clock: datetime | None = None,
         rebuild_day: date | None = None,
         full_refresh: bool = False,
     ) -> None:
@@ -84,7 +84,7 @@ class WarmDbt:
         Args:
             selection: as dbt's `--select` takes it.
             command: run, seed, test or build.
-            as_of: what gold takes for now; the latest event in silver if not given.
+            wall_clock: what gold takes for now while the company is at work; else it is the latest event in silver.
             rebuild_day: a UTC day whose derived columns and rollups are made anew.
             full_refresh: everything from the whole of bronze.
 
@@ -96,7 +96,7 @@ class WarmDbt:
         set_environment(self._lake)
         runner = dbtRunner(manifest=_parsed_project())
         arguments = [command, *_WHERE, "--select", *selection]
-        variables = {"as_of": as_of, "rebuild_day": rebuild_day}
+        variables = {"wall_clock": wall_clock, "rebuild_day": rebuild_day}
         arguments += ["--vars", json.dumps({name: value.isoformat() for name, value in variables.items() if value})]
         if full_refresh:
             arguments.append("--full-refresh")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pyarrow.compute as pc
 
@@ -17,9 +17,6 @@ from expectations.thresholds import MEDALLION_LAG_SECONDS
 from orchestration.medallion.dbt_runner import INCREMENT, WarmDbt, generation, warehouse_alone
 from orchestration.medallion.publishing import Publication, publish, published_rows
 from orchestration.outcomes import CheckDeclaration, Outcome
-
-LIVE_WITHIN = timedelta(hours=1)
-"""Events no older than this: the company is at work, and now is the wall clock. Otherwise now is its latest event."""
 
 POLL_SECONDS = 0.25
 """How often a waiting run looks at bronze. Between increments it lets go of the warehouse for at least so long."""
@@ -65,12 +62,10 @@ class BronzeEnd:
 
     Attributes:
         rows: entry after the last landed one.
-        newest_event_at: latest event.
         committed_at: when its newest file was committed.
     """
 
     rows: int = 0
-    newest_event_at: datetime | None = None
     committed_at: datetime | None = None
 
 
@@ -85,7 +80,6 @@ def bronze_end(lake: Lake) -> BronzeEnd:
     committed_ms = pc.max(bounds["modification_time"].cast("int64")).as_py()
     return BronzeEnd(
         rows=pc.max(bounds["max._row_number"]).as_py() + 1,
-        newest_event_at=pc.max(bounds["max.event_timestamp"]).as_py(),
         committed_at=datetime.fromtimestamp(committed_ms / 1_000, UTC),
     )
 
@@ -131,8 +125,8 @@ class Medallion:
         """Takes what has landed through silver and gold, and publishes it if it passes."""
         with warehouse_alone(self.lake):
             check_bronze(self.lake)
-            end, started, started_at = bronze_end(self.lake), time.perf_counter(), self.clock()
-            self._build(live_now(end, started_at))
+            started = time.perf_counter()
+            self._build(self.clock())
             self.passed("dbt")
             dbt_s = time.perf_counter() - started
             publication = publish(self.lake, self.clock, generation=generation(self.lake), passed=self.passed)
@@ -147,20 +141,14 @@ class Medallion:
             publish_s=publish_s,
         )
 
-    def _build(self, as_of: datetime | None) -> None:
+    def _build(self, wall_clock: datetime) -> None:
         """Silver; at first also the seeds, and gold's views, which stay."""
         if self._has_views:
-            self._dbt.run(INCREMENT, as_of=as_of)
+            self._dbt.run(INCREMENT, wall_clock=wall_clock)
         else:
             self._dbt.run(["path:seeds"], command="seed")
-            self._dbt.run(["path:models"], as_of=as_of)
+            self._dbt.run(["path:models"], wall_clock=wall_clock)
             self._has_views = True
-
-
-def live_now(end: BronzeEnd, now: datetime) -> datetime | None:
-    """What dbt is given as "now": the wall clock while the company is at work, nothing for old data."""
-    is_live = end.newest_event_at is not None and now - end.newest_event_at <= LIVE_WITHIN
-    return now if is_live else None
 
 
 def check_bronze(lake: Lake) -> None:

@@ -12,10 +12,11 @@ from expectations.catalog import Lake
 from expectations.clock import frozen_clock
 from expectations.errors import LakeBusy, TollgateError
 from expectations.lease import Lease
-from orchestration.medallion.dbt_runner import WarmDbt, warehouse_alone
-from orchestration.medallion.increments import BronzeEnd, Medallion, check_bronze, linger, live_now, why_idle
+from orchestration.medallion.dbt_runner import WarmDbt, generation, warehouse_alone
+from orchestration.medallion.increments import Medallion, check_bronze, linger, why_idle
+from orchestration.medallion.publishing import publish
 from orchestration.medallion.query import run_query
-from tests.support.bronze import INGESTED_AT, land, mixed_rows, new_lake
+from tests.support.bronze import INGESTED_AT, land, mixed_rows, new_lake, row
 
 NOW = INGESTED_AT + timedelta(days=30)
 ROWS = 600
@@ -169,6 +170,23 @@ def test_a_day_that_is_built_anew_is_published_anew(tmp_path, rows):
     assert published(lake) == before
 
 
+def test_a_full_refresh_is_published_anew(tmp_path, rows):
+    """Rows that were published before may have changed then, though no row has come."""
+    lake = new_lake(tmp_path, rows)
+    with warehouse_alone(lake):
+        WarmDbt(lake).run(["path:seeds"], command="seed")
+        WarmDbt(lake).run(["path:models"])
+        with duckdb.connect(str(lake.warehouse)) as connection:
+            connection.execute("UPDATE silver.payments_enriched_silver SET business_date = business_date - 1")
+        publish(lake, frozen_clock(NOW), generation=generation(lake))
+    shifted = published(lake)["silver.payments_enriched_silver"]
+    with warehouse_alone(lake):
+        WarmDbt(lake).run(["path:models"], full_refresh=True)
+    assert medallion(lake).increment().publication.is_published
+    mended = published(lake)["silver.payments_enriched_silver"]
+    assert [row["business_date"] - timedelta(days=1) for row in mended] == [row["business_date"] for row in shifted]
+
+
 class Clock:
     """Time that passes only by sleeping; each sleep may do something."""
 
@@ -221,10 +239,16 @@ def test_increments_and_full_builds_take_turns(tmp_path):
     assert min(turns.values()) >= 4
 
 
-def test_now_is_the_wall_clock_only_while_the_company_is_at_work():
-    assert live_now(BronzeEnd(1, NOW - timedelta(minutes=1)), NOW) == NOW
-    assert live_now(BronzeEnd(1, NOW - timedelta(days=1)), NOW) is None
-    assert live_now(BronzeEnd(), NOW) is None
+def test_now_is_the_wall_clock_only_while_the_company_is_at_work(tmp_path):
+    """An event of next year, which silver does not accept, does not make it so."""
+    event_at = INGESTED_AT - timedelta(minutes=30)
+    lake = new_lake(
+        tmp_path, [row(0, event_timestamp=event_at), row(1, event_timestamp=INGESTED_AT + timedelta(days=365))]
+    )
+    soon, late = INGESTED_AT, INGESTED_AT + timedelta(hours=2)
+    assert Medallion(lake, frozen_clock(soon)).increment().publication.as_of == soon
+    land(lake, [row(2, event_timestamp=event_at)])
+    assert Medallion(lake, frozen_clock(late)).increment().publication.as_of == event_at
 
 
 def test_bronze_must_be_what_the_contract_says(tmp_path, rows):

@@ -9,7 +9,7 @@ import pytest
 from expectations.catalog import Lake
 from expectations.currencies import minor_unit_exponents
 from orchestration.medallion.dbt_runner import WarmDbt, warehouse_alone
-from tests.support.bronze import INGESTED_AT, land, mixed_rows, new_lake, row
+from tests.support.bronze import land, mixed_rows, new_lake, row
 
 ROWS = 900
 TABLES = {
@@ -207,14 +207,14 @@ def test_a_late_row_finds_its_hour(tmp_path):
     assert query(lake, "SELECT late_rows FROM silver.increments ORDER BY upto_row") == [(0,), (1,)]
 
 
-def test_now_is_the_latest_event_or_what_the_caller_says(tmp_path, rows):
+def test_now_is_the_latest_event_or_while_that_is_recent_the_wall_clock(tmp_path, rows):
     lake = new_lake(tmp_path, rows)
     run(lake)
-    (newest,) = query(lake, "SELECT max(event_timestamp) FROM silver.payments_enriched_silver")
-    assert query(lake, "SELECT as_of, is_live FROM silver.as_of") == [(*newest, False)]
-    run(lake, as_of=INGESTED_AT)
-    ((as_of, is_live),) = query(lake, "SELECT as_of, is_live FROM silver.as_of")
-    assert (as_of.astimezone(UTC), is_live) == (INGESTED_AT, True)
+    ((newest,),) = query(lake, "SELECT max(event_timestamp) FROM silver.payments_enriched_silver")
+    assert query(lake, "SELECT as_of, is_live FROM silver.as_of") == [(newest, False)]
+    for hours, expected in ((1, (newest + timedelta(hours=1), True)), (2, (newest, False))):
+        run(lake, wall_clock=newest + timedelta(hours=hours))
+        assert query(lake, "SELECT as_of, is_live FROM silver.as_of") == [expected]
 
 
 def test_a_day_is_built_anew_after_a_rule_has_changed(tmp_path, rows, at_once):

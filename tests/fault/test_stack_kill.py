@@ -15,6 +15,9 @@ from data.simulate import write_log
 from expectations import delta
 from expectations.catalog import Lake
 from expectations.tables import DETECTIONS, PAYMENTS_RAW_BRONZE
+from orchestration.medallion.gate import GOLD_VIEWS
+from orchestration.medallion.publishing import published_rows
+from orchestration.medallion.query import run_query
 from spark_jobs.pattern_detector.state import committed_cells, current_state
 from tests.support.processes import clean_environment, command, tollgate
 
@@ -40,6 +43,7 @@ def test_a_killed_stack_recovers_by_itself(tmp_path: Path):
     second = start_stack(tmp_path)
     try:
         wait_until(lambda: committed_cells(lake.table("pattern_state")) == ROWS // CHUNK_SIZE, second)
+        wait_until(lambda: published_rows(lake) == ROWS, second)
     finally:
         kill_all(second)
     compare(lake, undisturbed(tmp_path, log))
@@ -47,7 +51,8 @@ def test_a_killed_stack_recovers_by_itself(tmp_path: Path):
 
 def undisturbed(place: Path, log: Path) -> Lake:
     """The same log worked off by the plain commands."""
-    for arguments in (("chunk", "--log", str(log), "--lake", "calm", "--final"), ("detect", "--lake", "calm")):
+    lake = ("--lake", "calm")
+    for arguments in (("chunk", "--log", str(log), *lake, "--final"), ("detect", *lake), ("publish", *lake)):
         result = tollgate(place, *arguments, **SETTINGS)
         assert result.returncode == 0, result.stderr
     return Lake(place / "calm")
@@ -61,6 +66,9 @@ def compare(lake: Lake, calm: Lake) -> None:
     for schema, order in ((PAYMENTS_RAW_BRONZE, "_row_number"), (DETECTIONS, "sequence")):
         rows = [delta.read_rows(place.table(schema.name), schema, order_by=[order]) for place in (lake, calm)]
         assert rows[0].equals(rows[1])
+    for view in ("silver.payments_enriched_silver", *(f"gold.{view}" for view in GOLD_VIEWS)):
+        published = [run_query(place, f"SELECT * FROM {view} ORDER BY ALL") for place in (lake, calm)]
+        assert published[0].equals(published[1]), view
     assert current_state(lake.table("pattern_state")).equals(current_state(calm.table("pattern_state")))
 
 

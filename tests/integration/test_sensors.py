@@ -12,9 +12,12 @@ from data.simulate import write_log
 from expectations.catalog import Lake
 from expectations.clock import system_clock
 from expectations.lease import Lease
+from orchestration import lingering
 from orchestration.chunking import sensors as chunking
 from orchestration.detection import sensors as detection
 from orchestration.detection.jobs import pattern_stream
+from orchestration.medallion import sensors as medallion
+from orchestration.medallion.increments import Medallion
 from orchestration.resources import Platform
 
 ROWS, CHUNK_SIZE = 1_500, 1_000
@@ -32,7 +35,7 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
 def alerts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The titles of the alerts that were sent."""
     sent: list[str] = []
-    for module in (chunking, detection):
+    for module in (chunking, lingering):
         monkeypatch.setattr(module, "notify", lambda urls, title, body: sent.append(title))
     return sent
 
@@ -138,7 +141,21 @@ def test_a_ghost_is_failed_and_replaced(
     """As after the whole stack was killed: Dagster believes that the run is going on, but nobody renews its lease."""
     tick(platform)
     run = instance.create_run_for_job(pattern_stream, status=DagsterRunStatus.STARTED)
-    monkeypatch.setattr(detection, "system_clock", lambda: system_clock() + timedelta(minutes=2))
+    monkeypatch.setattr(lingering, "system_clock", lambda: system_clock() + timedelta(minutes=2))
     assert isinstance(look(platform, instance), dg.RunRequest)
     assert instance.get_run_by_id(run.run_id).status is DagsterRunStatus.FAILURE
     assert len(alerts) == 1
+
+
+def test_the_medallion_is_started_when_bronze_is_ahead_and_only_then(platform: Platform, instance: dg.DagsterInstance):
+    def ask() -> dg.RunRequest | dg.SkipReason:
+        return medallion.medallion_sensor(dg.build_sensor_context(instance=instance), platform=platform)
+
+    assert "all 0 landed rows" in ask().skip_message
+    tick(platform)
+    assert isinstance(ask(), dg.RunRequest)
+    lake = Lake(Path(platform.lake_root))
+    with Lease(lake.medallion_lease, "a run"):
+        assert "a run is at work" in ask().skip_message
+    Medallion(lake, system_clock).increment()
+    assert "landed rows are published" in ask().skip_message

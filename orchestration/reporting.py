@@ -71,3 +71,19 @@ def check_evaluation(outcome: Outcome) -> dg.AssetCheckEvaluation:
 def materialization(asset: str, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
     """A materialisation as a sensor tick or a stream reports it."""
     return dg.AssetMaterialization(asset_key=asset, metadata=dict(metadata))
+
+
+def report_live(
+    context: dg.OpExecutionContext, events: Iterable[dg.AssetMaterialization], outcomes: Iterable[Outcome]
+) -> None:
+    """What a lingering run has done, and the verdicts on it, while it goes on.
+
+    Dagster keeps one verdict of a check per run, and takes a verdict as that of the newest materialisation if both come
+    from the same run. So both are reported as coming from none, and each increment keeps its own verdicts.
+    """
+    for event in events:
+        context.instance.report_runless_asset_event(event)
+    for outcome in outcomes:
+        context.instance.report_runless_asset_event(check_evaluation(outcome))
+        if not outcome.passed:
+            context.log.error(f"{outcome.asset}.{outcome.check}: {outcome.summary}")

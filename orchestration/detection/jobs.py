@@ -5,7 +5,7 @@ import dagster as dg
 from orchestration.detection import audit
 from orchestration.detection.assemble import make_detector
 from orchestration.detection.events import materializations
-from orchestration.reporting import check_evaluation
+from orchestration.reporting import report_live
 from orchestration.resources import Platform, Spark
 
 
@@ -18,10 +18,7 @@ def detect_patterns(context: dg.OpExecutionContext, platform: Platform, spark: S
     detector = make_detector(settings, spark.session(settings))
     stream = linger(detector, context.run_id, settings.detector_idle_seconds, settings.detector_max_life_seconds)
     for batch in stream:
-        for event in materializations([batch], detector.lake):
-            context.log_event(event)
-        for outcome in audit.check_micro_batch(detector.lake, batch):
-            context.instance.report_runless_asset_event(check_evaluation(outcome))
+        report_live(context, materializations([batch], detector.lake), audit.check_micro_batch(detector.lake, batch))
 
 
 @dg.job(description="The detector as a stream: one run lingers, warm, while chunks keep landing.")

@@ -47,14 +47,16 @@ def _model(table: TableSchema) -> dict[str, Any]:
                     "contract": {"enforced": True},
                     "meta": {"owner": "team:data-engineering", "grain": table.grain},
                 },
-                "data_tests": [{"unique_grain": {"arguments": {"columns": list(table.key)}}}],
-                "columns": [_column(field) for field in table.fields],
+                "data_tests": [
+                    {"unique_grain": {"name": f"unique_grain_{table.name}", "arguments": {"columns": list(table.key)}}}
+                ],
+                "columns": [_column(field, table) for field in table.fields],
             }
         ]
     }
 
 
-def _column(field: Field) -> dict[str, Any]:
+def _column(field: Field, table: TableSchema) -> dict[str, Any]:
     column: dict[str, Any] = {
         "name": field.name,
         "data_type": _DUCKDB_TYPES[field.type],
@@ -65,7 +67,8 @@ def _column(field: Field) -> dict[str, Any]:
     if not field.nullable:
         column["constraints"] = [{"type": "not_null"}]
     if field.allowed:
-        column["data_tests"] = [{"accepted_values": {"arguments": {"values": list(field.allowed)}}}]
+        name = f"allowed_{table.name}_{field.name}"
+        column["data_tests"] = [{"accepted_values": {"name": name, "arguments": {"values": list(field.allowed)}}}]
     return column
 
 

@@ -5,7 +5,7 @@ import dagster as dg
 from orchestration.faults import commit_points
 from orchestration.medallion.events import live_materializations
 from orchestration.medallion.increments import Medallion, linger
-from orchestration.reporting import check_evaluation
+from orchestration.reporting import report_live
 from orchestration.resources import Platform
 
 
@@ -16,10 +16,8 @@ def publish_increments(context: dg.OpExecutionContext, platform: Platform) -> No
     medallion = Medallion(platform.lake(), settings.clock, commit_points(settings))
     stream = linger(medallion, context.run_id, settings.medallion_idle_seconds, settings.medallion_max_life_seconds)
     for increment in stream:
-        for event in live_materializations(increment, medallion.lake):
-            context.log_event(event)
-        for outcome in (*increment.publication.outcomes, increment.lag_outcome()):
-            context.instance.report_runless_asset_event(check_evaluation(outcome))
+        outcomes = (*increment.publication.outcomes, increment.lag_outcome())
+        report_live(context, live_materializations(increment, medallion.lake), outcomes)
 
 
 @dg.job(description="The medallion, live: one run lingers, with dbt warm, while payments keep landing.")

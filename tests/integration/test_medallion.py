@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
@@ -12,10 +13,13 @@ from expectations.catalog import Lake
 from expectations.clock import frozen_clock
 from expectations.errors import LakeBusy, TollgateError
 from expectations.lease import Lease
+from orchestration.medallion import gate
 from orchestration.medallion.dbt_runner import WarmDbt, generation, warehouse_alone
-from orchestration.medallion.increments import Medallion, check_bronze, linger, why_idle
+from orchestration.medallion.increments import PUBLICATION_LAG, Medallion, check_bronze, linger, why_idle
+from orchestration.medallion.jobs import live_medallion
 from orchestration.medallion.publishing import publish
 from orchestration.medallion.query import run_query
+from orchestration.resources import Platform
 from tests.support.bronze import INGESTED_AT, land, mixed_rows, new_lake, row
 
 NOW = INGESTED_AT + timedelta(days=30)
@@ -210,6 +214,25 @@ def test_the_live_run_publishes_whenever_something_has_landed(tmp_path, rows):
     assert [increment.publication.bronze_rows for increment in increments] == [200, 300, 600]
     assert why_idle(lake) == "all 600 landed rows are published"
     assert clock.now >= 5 and not lake.medallion_lease.exists()
+
+
+def test_every_increment_is_a_materialisation_with_its_own_verdicts(tmp_path, rows, monkeypatch):
+    monkeypatch.setenv("TOLLGATE_MEDALLION_IDLE_SECONDS", "1")
+    lake = new_lake(tmp_path / "lake", rows[:200])
+    (tmp_path / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+        for end in (300, 400):
+            platform = Platform(lake_root=str(lake.root), log=str(tmp_path / "no.csv"))
+            result = live_medallion.execute_in_process(instance=instance, resources={"platform": platform})
+            assert result.success
+            land(lake, rows[end - 100 : end])
+        materialised = instance.fetch_materializations(dg.AssetKey("published_gold"), limit=10).records
+        for check in (*gate.CHECKS, PUBLICATION_LAG):
+            key = dg.AssetCheckKey(dg.AssetKey(check.asset), check.check)
+            verdicts = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+            assert len(verdicts) == len(materialised) == 2
+            # What Dagster takes for the verdict on the newest materialisation.
+            assert verdicts[0].run_id == materialised[0].run_id
 
 
 def test_there_is_one_live_run(tmp_path, rows):

@@ -74,7 +74,9 @@ def materialization(asset: str, metadata: Mapping[str, Any]) -> dg.AssetMaterial
 
 
 def report_live(
-    context: dg.OpExecutionContext, events: Iterable[dg.AssetMaterialization], outcomes: Iterable[Outcome]
+    context: dg.OpExecutionContext,
+    events: Iterable[dg.AssetMaterialization | dg.AssetObservation],
+    outcomes: Iterable[Outcome],
 ) -> None:
     """What a lingering run has done, and the verdicts on it, while it goes on.
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from orchestration.faults import commit_points
-from orchestration.medallion.events import live_materializations
+from orchestration.medallion.events import live_events
 from orchestration.medallion.increments import Medallion, linger
 from orchestration.reporting import report_live
 from orchestration.resources import Platform
@@ -17,7 +17,7 @@ def publish_increments(context: dg.OpExecutionContext, platform: Platform) -> No
     stream = linger(medallion, context.run_id, settings.medallion_idle_seconds, settings.medallion_max_life_seconds)
     for increment in stream:
         outcomes = (*increment.publication.outcomes, increment.lag_outcome())
-        report_live(context, live_materializations(increment, medallion.lake), outcomes)
+        report_live(context, live_events(increment, medallion.lake), outcomes)
 
 
 @dg.job(description="The medallion, live: one run lingers, with dbt warm, while payments keep landing.")

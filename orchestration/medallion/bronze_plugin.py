@@ -17,6 +17,7 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         conn.execute("SET TimeZone = 'UTC'")
+        conn.execute("SET enable_progress_bar = false")
         delta.load_extension(conn)
         if self._bronze:
             scan = f"delta_scan({delta.sql_text(str(Path(self._bronze)))})"

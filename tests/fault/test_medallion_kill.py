@@ -22,7 +22,7 @@ pytestmark = pytest.mark.fault
 ROWS = mixed_rows(900, seed=23)
 FIRST, SECOND = ROWS[:400], ROWS[400:]
 FROZEN = {"TOLLGATE_FROZEN_CLOCK": INGESTED_AT.isoformat()}
-RANDOM_KILLS = 3
+RANDOM_KILLS = 2
 
 
 def published_files(lake: Lake) -> dict[str, bytes]:
@@ -63,7 +63,7 @@ def test_killed_anywhere_readers_see_the_old_or_the_new_and_in_the_end_the_new(t
     lake, moments = new_lake(tmp_path / "lake", FIRST), random.Random(4)
     assert publish(lake).returncode == 0
     land(lake, SECOND)
-    for point in ("dbt", "silver files", "gold manifest", "current"):
+    for point in ("dbt", "silver files", "current"):
         assert publish(lake, TOLLGATE_FAULT_POINT=point).returncode == -signal.SIGKILL, point
         assert rows_published(lake) in (len(FIRST), len(ROWS))
         if point != "current":

@@ -10,6 +10,7 @@ from expectations.catalog import Lake
 from expectations.currencies import minor_unit_exponents
 from orchestration.medallion.dbt_runner import WarmDbt, warehouse_alone
 from tests.support.bronze import land, mixed_rows, new_lake, row
+from tests.support.warehouse import copied
 
 ROWS = 900
 TABLES = {
@@ -30,16 +31,31 @@ def rows() -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def at_once(tmp_path_factory, rows) -> dict[str, list]:
-    lake = new_lake(tmp_path_factory.mktemp("at_once"), rows)
+def whole(tmp_path_factory, rows) -> Lake:
+    """All rows, in one increment. Never write to it: copy it."""
+    lake = new_lake(tmp_path_factory.mktemp("whole"), rows)
     run(lake)
-    return contents(lake)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def third(tmp_path_factory, rows) -> Lake:
+    """The first third. Never write to it: copy it."""
+    lake = new_lake(tmp_path_factory.mktemp("third"), rows[:300])
+    run(lake)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def at_once(whole) -> dict[str, list]:
+    return contents(whole)
 
 
 def run(lake: Lake, **options: object) -> None:
     dbt = WarmDbt(lake)
     with warehouse_alone(lake):
-        dbt.run(["currencies"], command="seed")
+        if not lake.warehouse.exists():
+            dbt.run(["currencies"], command="seed")
         dbt.run(**options)
 
 
@@ -90,23 +106,19 @@ def naive(rows: list[dict]) -> tuple[list[dict], Counter, dict[int, int]]:
     return list(accepted.values()), reasons, duplicates
 
 
-def test_silver_equals_a_naive_recomputation(tmp_path, rows):
-    lake = new_lake(tmp_path, rows)
-    run(lake)
+def test_silver_equals_a_naive_recomputation(whole, rows):
     accepted, reasons, duplicates = naive(rows)
-    held = query(lake, "SELECT _row_number FROM silver.payments_enriched_silver ORDER BY 1")
+    held = query(whole, "SELECT _row_number FROM silver.payments_enriched_silver ORDER BY 1")
     assert [number for (number,) in held] == [payment["_row_number"] for payment in accepted]
-    found = query(lake, "SELECT reasons FROM silver.payments_quarantine")
+    found = query(whole, "SELECT reasons FROM silver.payments_quarantine")
     assert Counter(tuple(codes) for (codes,) in found) == reasons
-    found = dict(query(lake, "SELECT _row_number, first_row_number FROM silver.payments_duplicates"))
+    found = dict(query(whole, "SELECT _row_number, first_row_number FROM silver.payments_duplicates"))
     assert found == duplicates
-    differing = query(lake, "SELECT count(*) FROM silver.payments_duplicates WHERE NOT is_same_content")
+    differing = query(whole, "SELECT count(*) FROM silver.payments_duplicates WHERE NOT is_same_content")
     assert 0 < differing[0][0] < len(duplicates)
 
 
-def test_rollups_equal_a_naive_recomputation(tmp_path, rows):
-    lake = new_lake(tmp_path, rows)
-    run(lake)
+def test_rollups_equal_a_naive_recomputation(whole, rows):
     accepted, _, _ = naive(rows)
     expected: dict[tuple, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for payment in accepted:
@@ -119,7 +131,7 @@ def test_rollups_equal_a_naive_recomputation(tmp_path, rows):
             sums[2] += payment["amount_minor"] if is_authorisation else 0
             sums[3] += round((payment["fraud_score"] or 0) * 1_000_000)
     found = query(
-        lake,
+        whole,
         "SELECT event_hour, dimension, member, currency, events, approvals, amount_minor, fraud_score_micro "
         "FROM silver.payments_hourly WHERE dimension IN ('all', 'card_network')",
     )
@@ -150,49 +162,38 @@ def test_how_rows_arrive_changes_nothing(tmp_path, rows, at_once, cuts):
         ["path:models/silver,resource_type:model", "--exclude", "increments", "as_of"],
     ],
 )
-def test_an_increment_that_died_between_two_models_is_completed(tmp_path, rows, at_once, done):
+def test_an_increment_that_died_between_two_models_is_completed(tmp_path, rows, third, whole, at_once, done):
     """More rows have landed before it is run again."""
-    lake = new_lake(tmp_path, rows[:300])
-    run(lake)
+    lake = copied(third, tmp_path)
     land(lake, rows[300:600])
     run(lake, selection=done)
     land(lake, rows[600:])
     run(lake)
     assert contents(lake) == at_once
-    assert [counts[1:3] for counts in totals(lake)] == [counts[1:3] for counts in totals_at_once(tmp_path, rows)]
+    assert [counts[1:3] for counts in totals(lake)] == [counts[1:3] for counts in totals(whole)]
 
 
-def totals_at_once(folder, rows) -> list[tuple]:
-    lake = new_lake(folder / "again", rows)
-    run(lake)
-    return totals(lake)
-
-
-def test_nothing_new_changes_nothing(tmp_path, rows, at_once):
-    lake = new_lake(tmp_path, rows)
-    run(lake)
+def test_nothing_new_changes_nothing(tmp_path, whole, at_once):
+    lake = copied(whole, tmp_path)
     run(lake)
     assert contents(lake) == at_once
     assert query(lake, "SELECT count(DISTINCT upto_row) FROM silver.increments") == [(1,)]
 
 
-def test_a_full_refresh_gives_the_same(tmp_path, rows, at_once):
-    lake = new_lake(tmp_path, rows[:500])
-    run(lake)
-    land(lake, rows[500:])
+def test_a_full_refresh_gives_the_same(tmp_path, rows, third, at_once):
+    lake = copied(third, tmp_path)
+    land(lake, rows[300:])
     run(lake)
     run(lake, full_refresh=True)
     assert contents(lake) == at_once
 
 
-def test_counts_and_money_are_conserved(tmp_path, rows):
-    lake = new_lake(tmp_path, rows)
-    run(lake)
-    for _, *rest in totals(lake):
+def test_counts_and_money_are_conserved(whole, rows):
+    for _, *rest in totals(whole):
         bronze, silver, quarantined, duplicates, *money = rest
         assert bronze == silver + quarantined + duplicates
         assert money[0] == sum(money[1:])
-    assert sum(counts[1] for counts in totals(lake)) == ROWS
+    assert sum(counts[1] for counts in totals(whole)) == ROWS
 
 
 def test_a_late_row_finds_its_hour(tmp_path):
@@ -207,9 +208,8 @@ def test_a_late_row_finds_its_hour(tmp_path):
     assert query(lake, "SELECT late_rows FROM silver.increments ORDER BY upto_row") == [(0,), (1,)]
 
 
-def test_now_is_the_latest_event_or_while_that_is_recent_the_wall_clock(tmp_path, rows):
-    lake = new_lake(tmp_path, rows)
-    run(lake)
+def test_now_is_the_latest_event_or_while_that_is_recent_the_wall_clock(tmp_path, whole):
+    lake = copied(whole, tmp_path)
     ((newest,),) = query(lake, "SELECT max(event_timestamp) FROM silver.payments_enriched_silver")
     assert query(lake, "SELECT as_of, is_live FROM silver.as_of") == [(newest, False)]
     for hours, expected in ((1, (newest + timedelta(hours=1), True)), (2, (newest, False))):
@@ -217,10 +217,9 @@ def test_now_is_the_latest_event_or_while_that_is_recent_the_wall_clock(tmp_path
         assert query(lake, "SELECT as_of, is_live FROM silver.as_of") == [expected]
 
 
-def test_a_day_is_built_anew_after_a_rule_has_changed(tmp_path, rows, at_once):
+def test_a_day_is_built_anew_after_a_rule_has_changed(tmp_path, whole, at_once):
     """A day's derived columns and rollups are wrong, as if made by an older rule; building it anew mends them."""
-    lake = new_lake(tmp_path, rows)
-    run(lake)
+    lake = copied(whole, tmp_path)
     day = datetime(2026, 3, 1, tzinfo=UTC).date()
     with duckdb.connect(str(lake.warehouse)) as connection:
         connection.execute(f"UPDATE silver.payments_enriched_silver SET risk_tier = 'LOW' WHERE event_date = '{day}'")

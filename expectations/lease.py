@@ -1,13 +1,15 @@
-"""Who runs the detector's stream: a lease in a file, which its holder renews while it lives.
+"""Who runs a lingering stream, the detector's or the medallion's: a lease in a file, renewed while its holder lives.
 
-The stream's checkpoint admits one query at a time. The lease says whose it is, also from another machine; that
-increments exclude each other is the matter of an OS lock.
+There is one of each at a time. The lease says whose it is, also from another machine; that increments exclude each
+other is the matter of an OS lock.
 """
 
+import contextlib
 import json
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -81,7 +83,7 @@ class Lease:
         holder = live_holder(self._path, self._clock())
         if holder is not None:
             raise LakeBusy(
-                f"another detector ({holder.owner}, process {holder.pid} on {holder.host}) is working on this lake",
+                f"another run ({holder.owner}, process {holder.pid} on {holder.host}) is working on this lake",
                 where=self._path,
                 remedy="let it work, or stop it",
             )
@@ -94,6 +96,23 @@ class Lease:
             self._holder = replace(self._holder, renewed_at=self._clock())
             values = asdict(self._holder) | {"renewed_at": self._holder.renewed_at.isoformat()}
             file.write(json.dumps(values).encode())
+
+    @contextlib.contextmanager
+    def renewed_meanwhile(self) -> Iterator[None]:
+        """Gives signs of life in the background, while the holder does what may take longer than the lease."""
+        is_over = threading.Event()
+
+        def renew() -> None:
+            while not is_over.wait(LEASE_SECONDS / 3):
+                self.renew()
+
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
 
     def __exit__(self, *error: object) -> None:
         holder = read_lease(self._path)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from expectations.engine import great_expectations
 from expectations.schema import DataType, Field, TableSchema
 from expectations.thresholds import QUALITY, QualityThresholds
 
@@ -51,7 +52,7 @@ def contract_expectations(
             ending `KNOWN`, null where the reference is.
         thresholds: how many references must be known.
     """
-    import great_expectations.expectations as gx
+    gx = great_expectations().expectations
 
     found = [expectation for column in table.fields for expectation in _of_column(column)]
     if len(table.key) == 1:
@@ -74,7 +75,7 @@ def drift_expectations(
         sampled_share: how much of the stretch the frame holds.
         thresholds: how far each may move.
     """
-    import great_expectations.expectations as gx
+    gx = great_expectations().expectations
 
     volume = gx.ExpectTableRowCountToBeBetween(
         min_value=int(profile.rows_lowest * thresholds.volume_low_factor * sampled_share),
@@ -110,7 +111,7 @@ def drift_expectations(
 
 
 def _of_column(column: Field) -> "Iterator[Expectation]":
-    import great_expectations.expectations as gx
+    gx = great_expectations().expectations
 
     if not column.nullable:
         yield gx.ExpectColumnValuesToNotBeNull(column=column.name)

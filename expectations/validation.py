@@ -1,7 +1,6 @@
 """Runs suites on a frame: verdicts, some rows that fail, Data Docs. Personal data is never shown."""
 
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expectations.card_numbers import mask_long_numbers
+from expectations.engine import great_expectations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,10 +65,7 @@ def validate(
         shown: columns whose values may be shown.
         docs: folder of the Data Docs; the newest run of each suite replaces the one before.
     """
-    # The engine asks the environment before it would report its use to its makers.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
-
+    gx = great_expectations()
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -20,8 +20,15 @@ _UNFINISHED = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
-_START_GRACE = timedelta(seconds=2 * LEASE_SECONDS)
-"""A run has so long to start, and to take the lease."""
+_LAUNCH_GRACE = timedelta(seconds=10 * LEASE_SECONDS)
+"""So long may it take a busy machine to start a run's process."""
+
+_LEASE_GRACE = timedelta(seconds=2 * LEASE_SECONDS)
+"""A started run has so long to take the lease."""
+
+
+_PRIORITY = "10"
+"""Ahead of builds and housekeeping in the queue of runs."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,24 @@ def keep_alive(
         return dg.SkipReason(f"{holder.owner} is at work; last sign of life {holder.renewed_at:%H:%M:%S} UTC")
     unfinished = context.instance.get_run_records(dg.RunsFilter(job_name=run.job_name, statuses=_UNFINISHED), limit=10)
     for record in unfinished:
-        if now - _utc(record.create_timestamp) < _START_GRACE:
+        if _is_starting(record, now):
             return dg.SkipReason(f"run {record.dagster_run.run_id[:8]} is starting")
         context.instance.report_run_failed(record.dagster_run, "no sign of life: its lease has run out")
         notify(notify_urls, f"Tollgate: a run of {run.job_name} died", record.dagster_run.run_id)
     why_idle = run.why_idle()
-    return dg.SkipReason(why_idle) if why_idle else dg.RunRequest(tags={"tollgate/flow": run.flow})
+    return (
+        dg.SkipReason(why_idle)
+        if why_idle
+        else dg.RunRequest(tags={"tollgate/flow": run.flow, "dagster/priority": _PRIORITY})
+    )
+
+
+def _is_starting(record: dg.RunRecord, now: datetime) -> bool:
+    """Whether there is reason to wait. A queued run is nobody's ghost: the daemon will launch it."""
+    status, age = record.dagster_run.status, now - _utc(record.update_timestamp)
+    if status is DagsterRunStatus.QUEUED:
+        return True
+    return age < (_LEASE_GRACE if status is DagsterRunStatus.STARTED else _LAUNCH_GRACE)
 
 
 def _utc(instant: datetime) -> datetime:

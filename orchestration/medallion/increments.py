@@ -193,7 +193,10 @@ def linger(
         while elapsed() - busy < idle_seconds and elapsed() - born < max_life_seconds:
             end = bronze_end(medallion.lake)
             if end.rows > tried:
-                yield medallion.increment()
+                # A full build may hold the warehouse for longer than the lease lasts.
+                with lease.renewed_meanwhile():
+                    increment = medallion.increment()
+                yield increment
                 tried, busy = end.rows, elapsed()
             lease.renew()
             sleep(POLL_SECONDS)

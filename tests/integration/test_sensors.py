@@ -129,9 +129,21 @@ def test_no_second_run_while_the_lease_lives(platform: Platform, instance: dg.Da
     assert isinstance(look(platform, instance), dg.RunRequest)
 
 
-def test_a_run_has_time_to_start(platform: Platform, instance: dg.DagsterInstance):
+@pytest.mark.parametrize(
+    ("status", "minutes"),
+    [(DagsterRunStatus.STARTED, 0), (DagsterRunStatus.STARTING, 4), (DagsterRunStatus.QUEUED, 99)],
+)
+def test_a_run_has_time_to_start(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    status: DagsterRunStatus,
+    minutes: int,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A machine that is busy takes long for it, and the queue may be long."""
     tick(platform)
-    instance.create_run_for_job(pattern_stream, status=DagsterRunStatus.STARTED)
+    instance.create_run_for_job(pattern_stream, status=status)
+    monkeypatch.setattr(lingering, "system_clock", lambda: system_clock() + timedelta(minutes=minutes))
     assert "is starting" in look(platform, instance).skip_message
 
 

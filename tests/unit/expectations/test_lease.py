@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -153,3 +154,15 @@ def test_all_threads_of_the_holder_may_renew_at_once(path, clock):
         for renewed in [threads.submit(lease.renew) for _ in range(400)]:
             renewed.result()
         assert read_lease(path).owner == "me"
+
+
+def test_it_is_renewed_in_the_background_while_its_holder_is_busy(path, clock, monkeypatch):
+    monkeypatch.setattr("expectations.lease.LEASE_SECONDS", 0.3)
+    with Lease(path, "me", clock) as lease:
+        clock.advance(7)
+        with lease.renewed_meanwhile():
+            deadline = time.monotonic() + 10
+            while read_lease(path).renewed_at == BEGIN and time.monotonic() < deadline:
+                time.sleep(0.05)
+        assert read_lease(path).renewed_at == clock()
+    assert read_lease(path) is None

@@ -1,5 +1,7 @@
 """Suites made from the contract: what they let pass, what they catch, and that they show nobody's data."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -134,3 +136,10 @@ def test_every_kind_of_drift_is_found(tmp_path: Path):
 def test_a_rare_new_value_is_no_drift(tmp_path: Path):
     kinds = [*(["short", "long", "short", None] * (ROWS // 4))[:-1], "new"]
     assert against_week(frame(kind=kinds), tmp_path) == []
+
+
+def test_the_engine_can_be_imported_where_the_main_module_is_no_file():
+    """As in the processes in which Dagster executes steps."""
+    code = "from expectations.engine import great_expectations; print(great_expectations().__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "great_expectations", done.stderr

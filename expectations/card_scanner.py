@@ -1,5 +1,6 @@
 """Looks for card numbers in files: text and unknown bytes as they are, packed ones unpacked, tables decoded."""
 
+import contextlib
 import gzip
 import os
 import zlib
@@ -133,14 +134,16 @@ def _scan_parquet(path: Path) -> Iterator[Finding]:
 
 def _scan_duckdb(path: Path) -> Iterator[Finding]:
     """The tables of a DuckDB file, as Parquet's columns; its bytes would show texts of six and of four digits that
-    stand beside each other in a dictionary as one number."""
+    stand beside each other in a dictionary as one number. A column at a time, so that its writer is not kept out."""
     with _opened(path) as connection:
         columns = connection.execute(
             "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
             "WHERE NOT internal AND table_oid IN (SELECT table_oid FROM duckdb_tables()) "
             "AND data_type NOT LIKE 'TIME%' AND data_type NOT IN ('DATE', 'BOOLEAN')"
         ).fetchall()
-        for schema, table, column in columns:
+    for schema, table, column in columns:
+        # A table may be gone by then.
+        with _opened(path) as connection, contextlib.suppress(duckdb.CatalogException, duckdb.BinderException):
             relation = connection.execute(f'SELECT "{column}" FROM "{schema}"."{table}"')
             for number, batch in enumerate(relation.to_arrow_reader(_BATCH_ROWS)):
                 for match in find_card_numbers(_as_text(batch.column(0))):

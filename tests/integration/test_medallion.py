@@ -1,5 +1,7 @@
 """From bronze to published gold: audited, published whole or not at all, killed anywhere, live and by hand."""
 
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -197,6 +199,15 @@ def test_a_full_refresh_is_published_anew(tmp_path, rows):
     assert medallion(lake).increment().publication.is_published
     mended = published(lake)["silver.payments_enriched_silver"]
     assert [row["business_date"] - timedelta(days=1) for row in mended] == [row["business_date"] for row in shifted]
+
+
+def test_a_scan_of_the_warehouse_is_waited_for(lake, rows):
+    """The card-number scan opens the file for reading, and has no lock of ours."""
+    code = "import sys, time, duckdb; c = duckdb.connect(sys.argv[1], read_only=True); print(flush=True); time.sleep(4)"
+    with subprocess.Popen([sys.executable, "-c", code, str(lake.warehouse)], stdout=subprocess.PIPE) as reader:
+        reader.stdout.readline()
+        land(lake, rows[400:])
+        assert medallion(lake).increment().publication.is_published
 
 
 class Clock:

@@ -20,7 +20,7 @@ _UNFINISHED = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
-_LAUNCH_GRACE = timedelta(seconds=10 * LEASE_SECONDS)
+_LAUNCH_GRACE = timedelta(seconds=4 * LEASE_SECONDS)
 """So long may it take a busy machine to start a run's process."""
 
 _LEASE_GRACE = timedelta(seconds=2 * LEASE_SECONDS)

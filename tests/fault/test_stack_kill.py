@@ -21,7 +21,7 @@ from orchestration.medallion.query import run_query
 from spark_jobs.pattern_detector.state import committed_cells, current_state
 from tests.support.processes import clean_environment, command, tollgate
 
-pytestmark = [pytest.mark.fault, pytest.mark.spark, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.fault, pytest.mark.spark, pytest.mark.timeout(600)]
 
 ROWS, CHUNK_SIZE = 12_000, 1_000
 FROZEN = "2026-11-05T12:00:00+00:00"
@@ -43,7 +43,7 @@ def test_a_killed_stack_recovers_by_itself(tmp_path: Path):
     second = start_stack(tmp_path)
     try:
         wait_until(lambda: committed_cells(lake.table("pattern_state")) == ROWS // CHUNK_SIZE, second)
-        wait_until(lambda: published_rows(lake) == ROWS, second)
+        wait_until(lambda: published_rows(lake) == ROWS, second, seconds=240)
     finally:
         kill_all(second)
     compare(lake, undisturbed(tmp_path, log))

@@ -129,12 +129,12 @@ def test_no_second_run_while_the_lease_lives(platform: Platform, instance: dg.Da
     assert isinstance(look(platform, instance), dg.RunRequest)
 
 
-@pytest.mark.parametrize(("status", "minutes"), [(DagsterRunStatus.STARTED, 0), (DagsterRunStatus.STARTING, 4)])
+@pytest.mark.parametrize(("status", "minutes"), [(DagsterRunStatus.STARTED, 0), (DagsterRunStatus.STARTING, 1.5)])
 def test_a_run_has_time_to_start(
     platform: Platform,
     instance: dg.DagsterInstance,
     status: DagsterRunStatus,
-    minutes: int,
+    minutes: float,
     monkeypatch: pytest.MonkeyPatch,
 ):
     """A machine that is busy takes long for it."""

@@ -25,7 +25,7 @@ from expectations.schema import TableSchema
 _SKIPPED_BY = "delta.dataSkippingStatsColumns"
 _CONFIGURATION = {
     "delta.enableChangeDataFeed": "true",
-    "delta.checkpointInterval": "100",
+    "delta.checkpointInterval": "20",
     "delta.logRetentionDuration": "interval 2 days",
     "delta.deletedFileRetentionDuration": "interval 1 day",
 }

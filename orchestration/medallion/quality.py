@@ -13,7 +13,7 @@ from expectations.schema import PiiClass
 from expectations.silver import PAYMENTS_ENRICHED_SILVER
 from expectations.suites import KNOWN, Numbers, Profile, contract_expectations, drift_expectations
 from expectations.thresholds import QUALITY
-from expectations.validation import SAMPLES, Validation, validate
+from expectations.validation import Validation, validate
 from orchestration.outcomes import CheckDeclaration, Outcome
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _outcome(check: CheckDeclaration, found: Validation, day: Day, lake: Lake) -
     held = found.expectations - len(found.failures)
     culprits = {
         f"{failure.column or 'table'} {failure.expectation}": " ".join(
-            [failure.observed, *([f"(such as {', '.join(failure.rows[:SAMPLES])})"] if failure.rows else [])]
+            [failure.observed, *([f"(such as {', '.join(failure.rows)})"] if failure.rows else [])]
         )
         for failure in found.failures
     }

@@ -77,3 +77,8 @@ class Lake:
     @property
     def detector_checkpoint(self) -> Path:
         return self.root / "checkpoints" / "detector"
+
+    @property
+    def finance(self) -> Path:
+        """Frozen inputs, staged days, the chain of manifests, approvals: what proves the audited tables."""
+        return self.root / "finance"

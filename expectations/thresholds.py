@@ -1,6 +1,7 @@
 """Every number that decides something, declared once."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 CHUNK_SIZE_ROWS = 10_000
 """Entries per cell of the pattern grid, and at most per chunk."""
@@ -128,3 +129,39 @@ class QualityThresholds:
 
 
 QUALITY = QualityThresholds()
+
+
+FIRST_BUSINESS_DATE = "2026-01-01"
+"""No business day before it is reconciled."""
+
+NIGHTLY_FINANCE_MINUTES = 30
+"""So long after the cut-off the nightly reconciliation starts."""
+
+
+@dataclass(frozen=True)
+class FinancePolicy:
+    """By what a business day is reconciled and judged. Every manifest holds all of it, so that a day can be replayed.
+
+    Attributes:
+        time_zone, cutoff_hour: when a business day begins.
+        bank_date_basis: the bank's entries of a day are those with this date, `booking_date` or `value_date`.
+        composite_window_days: how far the value date of an entry without a known reference may be from the business
+            date of the payment that it is matched with.
+        fx_rounding_minor: by how much a payout in another currency may be off through rounding; beyond it, the payout
+            itself is wrong.
+        explained_within_days: a break explains its difference while it is no older than this; then it needs a
+            controller.
+        tolerance_minor: how much of each currency may be unexplained, in its minor units; a currency that is not
+            named has none.
+    """
+
+    time_zone: str = MEDALLION.business_time_zone
+    cutoff_hour: int = MEDALLION.business_cutoff_hour
+    bank_date_basis: str = "booking_date"
+    composite_window_days: int = 3
+    fx_rounding_minor: int = 1
+    explained_within_days: int = 5
+    tolerance_minor: Mapping[str, int] = field(default_factory=dict)
+
+
+FINANCE = FinancePolicy()

@@ -23,10 +23,14 @@ from expectations.files import replacing
 from expectations.schema import TableSchema
 
 _SKIPPED_BY = "delta.dataSkippingStatsColumns"
-_CONFIGURATION = {
+
+LOG_RETENTION = "delta.logRetentionDuration"
+PROPERTIES = {
     "delta.enableChangeDataFeed": "true",
     "delta.checkpointInterval": "20",
-    "delta.logRetentionDuration": "interval 2 days",
+    # Every opening and every commit lists the whole log, which gets a file every five seconds. What checkpoints have
+    # made superfluous goes, but for what the longest compaction needs to see whether others wrote meanwhile.
+    LOG_RETENTION: "interval 10 minutes",
     "delta.deletedFileRetentionDuration": "interval 1 day",
 }
 
@@ -52,7 +56,7 @@ def ensure_table(path: Path, schema: TableSchema, notes: Mapping[str, Mapping[st
         name=schema.name,
         description=schema.description,
         partition_by=list(schema.partition_by) or None,
-        configuration=_CONFIGURATION | {_SKIPPED_BY: ",".join(schema.skipped_by or schema.key)},
+        configuration=PROPERTIES | {_SKIPPED_BY: ",".join(schema.skipped_by or schema.key)},
     )
 
 

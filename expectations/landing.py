@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,7 +42,8 @@ def list_chunks(folder: Path) -> list[Chunk]:
     if not folder.exists():
         return []
     found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
-    return sorted(Chunk(int(m["first"]), int(m["last"]), m["source"]) for m in found if m)
+    chunks = (Chunk(int(m["first"]), int(m["last"]), m["source"]) for m in found if m)
+    return sorted(chunks, key=attrgetter("first", "last", "source"))
 
 
 def encode_chunk(rows: pa.Table) -> bytes:

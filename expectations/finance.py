@@ -213,18 +213,21 @@ OPEN_ITEMS = TableSchema(
 
 RECONCILED_ROWS = TableSchema(
     name="reconciled_rows",
-    description="Where every payment and every journal entry ended: matched, with the pass and its pair, or in a break.",
+    description="Where every payment and journal entry ended: matched, with the pass and its pair, or in a break.",
     grain="one row of one side",
     fields=(
         _text("side", "Whose row.", allowed=SIDES),
         _text("item_id", "The payment event or the journal entry."),
-        _date("item_date", "Its business or booking day."),
+        _date("item_date", "Its business or booking day; an earlier one than the day's was carried over."),
+        _text("kind", "What it does."),
+        _text("merchant_id", "Of the payment that it is brought together with, or its own; empty for a payout."),
+        _text("processor", "Likewise."),
         _CURRENCY,
         _AMOUNT,
         _FEE,
         _text("pass", "The pass that brought it together with others; null if none did.", True, MATCHING_PASSES),
         _text("group_key", "Under what it was brought together: rows with the same one are each other's pair."),
-        _text("break_id", "The break that it ended in; null if it matched.", nullable=True),
+        _text("break_id", "The break that it ended in, open or written off; null if it matched.", nullable=True),
     ),
     key=("side", "item_id", "currency"),
 )
@@ -316,7 +319,7 @@ AUDITED_TRIAL_BALANCE = TableSchema(
 
 AUDITED_DAY_STATUS = TableSchema(
     name="audited_day_status",
-    description="Which days are audited, by which version, and which are to be re-run since an earlier one was restated.",
+    description="Which days are audited, by which version, and which an earlier day's restatement has made stale.",
     grain="one business day",
     fields=(
         _BUSINESS_DATE,

@@ -35,8 +35,22 @@ class Settings(BaseSettings):
     detector_max_life_seconds: float = Field(6 * 3600, description="A streaming run ends at this age.")
     medallion_idle_seconds: float = Field(900, description="A live medallion run with nothing to do ends after this.")
     medallion_max_life_seconds: float = Field(6 * 3600, description="A live medallion run ends at this age.")
+    core_banking_url: SecretStr | None = Field(
+        None, description="The core banking database, as SQLAlchemy addresses it; the simulated bank's if not given."
+    )
+    finance_keys: Path = Field(HOME / "finance_keys.json", description="Registered public keys of who approves days.")
+    finance_signing_key: Path | None = Field(None, description="Private ed25519 key that signs every manifest.")
+    finance_unsigned_approvals: bool = Field(False, description="Approvals need no signature: for a demo.")
+    finance_postgres_url: SecretStr | None = Field(None, description="A PostgreSQL that gets the audited tables too.")
     notify_urls: list[str] = Field([], description="Where alerts go: Apprise URLs (webhooks, e-mail, chat).")
     fault_point: str | None = Field(None, description="Fault tests: the commit point at which to die.")
+
+    @property
+    def core_banking(self) -> str:
+        """Address of the core banking database. The simulated bank has a file of its own for each log."""
+        if self.core_banking_url:
+            return self.core_banking_url.get_secret_value()
+        return f"sqlite:///{HOME / 'source' / self.log.name.partition('.')[0]}.bank.db"
 
     @property
     def clock(self) -> Clock:

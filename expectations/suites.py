@@ -57,6 +57,8 @@ def contract_expectations(
     found = [expectation for column in table.fields for expectation in _of_column(column)]
     if len(table.key) == 1:
         found.append(gx.ExpectColumnValuesToBeUnique(column=table.key[0]))
+    elif table.key:
+        found.append(gx.ExpectCompoundColumnsToBeUnique(column_list=list(table.key)))
     return found + [
         gx.ExpectColumnValuesToBeInSet(
             column=reference + KNOWN, value_set=[True], mostly=thresholds.known_reference_share

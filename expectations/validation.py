@@ -3,7 +3,7 @@
 import logging
 import shutil
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,30 +40,42 @@ class Failure:
 
 @dataclass(frozen=True)
 class Validation:
-    """What a suite came to: how many expectations it has, and which did not hold."""
+    """What a suite came to for a table: how many expectations it has, and which did not hold."""
 
+    table: str
     suite: str
     expectations: int
     failures: tuple[Failure, ...]
 
 
-def validate(
-    frame: "pd.DataFrame",
-    suites: "Mapping[str, Sequence[Expectation]]",
-    table: str,
-    key: str,
-    shown: Collection[str],
-    docs: Path,
-) -> list[Validation]:
-    """Runs suites on a frame, and writes their Data Docs.
+@dataclass(frozen=True)
+class Subject:
+    """What is validated: rows of one table.
 
-    Args:
-        frame: rows of one table.
+    Attributes:
+        table: its name.
+        frame: the rows.
         suites: expectations per suite, by its name.
-        table: what the frame is of.
         key: the column whose values name the rows that fail.
         shown: columns whose values may be shown.
+    """
+
+    table: str
+    frame: "pd.DataFrame"
+    suites: "Mapping[str, Sequence[Expectation]]"
+    key: str
+    shown: Collection[str]
+
+
+def validate(subjects: Sequence[Subject], docs: Path) -> list[Validation]:
+    """Runs the suites of each subject, and writes the Data Docs of all of them.
+
+    Args:
+        subjects: what is validated.
         docs: folder of the Data Docs; the newest run of each suite replaces the one before.
+
+    Returns:
+        One validation per subject and suite, in order.
     """
     gx = great_expectations()
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
@@ -73,28 +85,26 @@ def validate(
         context.variables.progress_bars = {"globally": False}
         _set_docs(context, docs)
         source = context.data_sources.add_pandas("lake")
-        batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("stretch")
-        definitions = [
-            context.validation_definitions.add(
-                gx.ValidationDefinition(
-                    name=name,
-                    data=batch,
-                    suite=context.suites.add(gx.ExpectationSuite(name=name, expectations=list(expectations))),
-                )
-            )
-            for name, expectations in suites.items()
-        ]
-        checkpoint = gx.Checkpoint(name=table, validation_definitions=definitions, result_format=_identities_of(key))
-        found = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame})
+        found = [validation for subject in subjects for validation in _validate(context, source, subject)]
         context.build_data_docs()
-    return [
-        Validation(
-            suite=result.suite_name,
-            expectations=len(result.results),
-            failures=tuple(_failure(one, frame, shown) for one in result.results if not one.success),
+    return found
+
+
+def _validate(context: Any, source: Any, subject: Subject) -> "Iterator[Validation]":
+    gx = great_expectations()
+    batch = source.add_dataframe_asset(subject.table).add_batch_definition_whole_dataframe("stretch")
+    for name, expectations in subject.suites.items():
+        suite = gx.ExpectationSuite(name=f"{subject.table}.{name}", expectations=list(expectations))
+        definition = gx.ValidationDefinition(name=suite.name, data=batch, suite=context.suites.add(suite))
+        result = context.validation_definitions.add(definition).run(
+            batch_parameters={"dataframe": subject.frame}, result_format=_identities_of(subject.key)
         )
-        for result in found.run_results.values()
-    ]
+        yield Validation(
+            table=subject.table,
+            suite=name,
+            expectations=len(result.results),
+            failures=tuple(_failure(one, subject.frame, subject.shown) for one in result.results if not one.success),
+        )
 
 
 def _identities_of(key: str) -> dict[str, Any]:

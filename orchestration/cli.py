@@ -19,8 +19,10 @@ from rich.console import Console
 
 from expectations.errors import TollgateError
 from expectations.settings import load_settings
+from orchestration.finance.cli import app as finance
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(finance, name="finance")
 _screen = Console()
 _WIDEST = 10_000
 _errors = Console(stderr=True, soft_wrap=True)
@@ -228,7 +230,7 @@ def sql(
 ) -> None:
     """Asks the published marts, as they are or as they were. Instants are in UTC, amounts in minor units."""
     from expectations.catalog import Lake
-    from orchestration.medallion.query import run_query
+    from orchestration.query import run_query
 
     found = run_query(Lake(load_settings(lake=lake).lake), query, _instant(as_of) if as_of else None)
     rows = (

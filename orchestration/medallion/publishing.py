@@ -26,8 +26,7 @@ from expectations.delta import sql_text
 from expectations.errors import TollgateError
 from expectations.files import replacing, sync_folder
 from expectations.silver import SILVER_TABLES
-from orchestration.medallion import gate
-from orchestration.medallion.mart import (
+from orchestration.mart import (
     GOLD,
     SILVER,
     CommitPoint,
@@ -43,6 +42,7 @@ from orchestration.medallion.mart import (
     short_digest,
     show,
 )
+from orchestration.medallion import gate
 from orchestration.outcomes import Outcome
 
 PART_ROWS = 500_000

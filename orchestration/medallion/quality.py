@@ -13,7 +13,7 @@ from expectations.schema import PiiClass
 from expectations.silver import PAYMENTS_ENRICHED_SILVER
 from expectations.suites import KNOWN, Numbers, Profile, contract_expectations, drift_expectations
 from expectations.thresholds import QUALITY
-from expectations.validation import Validation, validate
+from expectations.validation import Subject, Validation, validate
 from orchestration.outcomes import CheckDeclaration, Outcome
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def check_day(day: Day | None, lake: Lake) -> Iterator[Outcome]:
     found = {
         validation.suite: validation
         for validation in validate(
-            day.frame, suites, PAYMENTS_ENRICHED_SILVER.name, "transaction_id", _SHOWN, lake.data_docs
+            [Subject(PAYMENTS_ENRICHED_SILVER.name, day.frame, suites, "transaction_id", _SHOWN)], lake.data_docs
         )
     }
     yield _outcome(SATISFIES_CONTRACT, found["contract"], day, lake)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from expectations.catalog import Lake
 from expectations.files import sync_folder
-from orchestration.medallion.mart import (
+from orchestration.mart import (
     DOMAINS,
     Version,
     current_names,

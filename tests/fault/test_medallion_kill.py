@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from expectations.catalog import Lake
-from orchestration.medallion.mart import current_names
-from orchestration.medallion.query import run_query
+from orchestration.mart import current_names
+from orchestration.query import run_query
 from tests.support.bronze import INGESTED_AT, land, mixed_rows, new_lake
 from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
 

@@ -17,7 +17,7 @@ from expectations.catalog import Lake
 from expectations.tables import DETECTIONS, PAYMENTS_RAW_BRONZE
 from orchestration.medallion.gate import GOLD_VIEWS
 from orchestration.medallion.publishing import published_rows
-from orchestration.medallion.query import run_query
+from orchestration.query import run_query
 from spark_jobs.pattern_detector.state import committed_cells, current_state
 from tests.support.processes import clean_environment, command, tollgate
 

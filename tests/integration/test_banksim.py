@@ -20,7 +20,7 @@ from orchestration.detection.assemble import make_detector
 from orchestration.medallion.gate import GOLD_VIEWS
 from orchestration.medallion.increments import Medallion
 from orchestration.medallion.quality import check_day, read_day
-from orchestration.medallion.query import run_query
+from orchestration.query import run_query
 from spark_jobs.pattern_detector import stream
 from tests.support_naive.lakes import outcome
 from tests.support_naive.logs import landed_rows

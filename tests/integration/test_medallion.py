@@ -19,9 +19,9 @@ from orchestration.medallion import gate
 from orchestration.medallion.dbt_runner import WarmDbt, generation, warehouse_alone
 from orchestration.medallion.increments import PUBLICATION_LAG, Medallion, check_bronze, linger, why_idle
 from orchestration.medallion.jobs import live_medallion
-from orchestration.medallion.mart import current_version
+from orchestration.mart import current_version
 from orchestration.medallion.publishing import publish
-from orchestration.medallion.query import run_query
+from orchestration.query import run_query
 from orchestration.resources import Platform
 from tests.support.bronze import INGESTED_AT, land, mixed_rows, new_lake, row
 from tests.support.warehouse import copied

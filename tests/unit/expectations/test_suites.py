@@ -12,7 +12,7 @@ import pytest
 from expectations.schema import DataType, Field, PiiClass, TableSchema
 from expectations.suites import KNOWN, Numbers, Profile, contract_expectations, drift_expectations
 from expectations.thresholds import QualityThresholds
-from expectations.validation import Validation, validate
+from expectations.validation import Subject, Validation, validate
 
 ROWS = 200
 
@@ -51,7 +51,7 @@ def frame(**changed: list) -> pd.DataFrame:
 
 def under_contract(visits: pd.DataFrame, docs: Path) -> Validation:
     suites = {"contract": contract_expectations(VISITS, ["parent_id"])}
-    (found,) = validate(visits, suites, VISITS.name, "visit_id", {"kind", "score"}, docs)
+    (found,) = validate([Subject(VISITS.name, visits, suites, "visit_id", {"kind", "score"})], docs)
     return found
 
 
@@ -109,7 +109,7 @@ LIKE_BEFORE = Profile(
 
 def against_week(visits: pd.DataFrame, docs: Path, sampled_share: float = 1.0) -> list[str]:
     suites = {"drift": drift_expectations(LIKE_BEFORE, sampled_share, QualityThresholds())}
-    (found,) = validate(visits, suites, VISITS.name, "visit_id", (), docs)
+    (found,) = validate([Subject(VISITS.name, visits, suites, "visit_id", ())], docs)
     return [f"{failure.column} {failure.expectation}".strip() for failure in found.failures]
 
 

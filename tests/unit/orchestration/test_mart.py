@@ -14,7 +14,7 @@ import pytest
 
 from expectations.catalog import Lake
 from expectations.clock import frozen_clock
-from orchestration.medallion.mart import current_names, identified, read_versions
+from orchestration.mart import current_names, identified, read_versions
 from orchestration.medallion.publishing import publish
 from tests.support.warehouse import START, add_rows, copied
 

@@ -14,7 +14,7 @@ from expectations.catalog import Lake
 from expectations.clock import frozen_clock
 from orchestration import cli
 from orchestration.medallion.publishing import publish
-from orchestration.medallion.query import NothingPublished, QueryError, open_mart, run_query
+from orchestration.query import NothingPublished, QueryError, open_mart, run_query
 from tests.support.warehouse import START, add_rows
 
 CLOCK = frozen_clock(START + timedelta(days=30))

@@ -13,9 +13,9 @@ from expectations.errors import TollgateError
 from expectations.silver import SILVER_TABLES
 from orchestration.medallion import publishing
 from orchestration.medallion.gate import CHECKS, GOLD_VIEWS
-from orchestration.medallion.mart import current_versions
+from orchestration.mart import current_versions
 from orchestration.medallion.publishing import compact_silver, publish, published_rows
-from orchestration.medallion.query import run_query
+from orchestration.query import run_query
 from orchestration.outcomes import Outcome
 from tests.support.warehouse import START, add_rows, change, changing, copied
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from expectations.catalog import Lake
 from expectations.clock import frozen_clock
-from orchestration.medallion.mart import Version, current_names, files_folder, read_versions
+from orchestration.mart import Version, current_names, files_folder, read_versions
 from orchestration.medallion.publishing import publish
-from orchestration.medallion.query import run_query
+from orchestration.query import run_query
 from orchestration.medallion.retention import kept, thin
 from tests.support.warehouse import START, add_rows, copied
 

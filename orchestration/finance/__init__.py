@@ -1,0 +1,1 @@
+"""Daily finance: reconciliation with the core bank, audited tables, and their proof."""

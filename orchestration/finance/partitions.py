@@ -1,0 +1,12 @@
+"""Business days as Dagster's partitions, and when the night's work begins."""
+
+import dagster as dg
+
+from expectations.thresholds import FINANCE, FIRST_BUSINESS_DATE, NIGHTLY_FINANCE_MINUTES
+
+BUSINESS_DAYS = dg.DailyPartitionsDefinition(
+    start_date=FIRST_BUSINESS_DATE, timezone=FINANCE.time_zone, hour_offset=FINANCE.cutoff_hour
+)
+
+NIGHTLY_CRON = f"{NIGHTLY_FINANCE_MINUTES} {FINANCE.cutoff_hour} * * *"
+"""In the business time zone: so long after the cut-off."""

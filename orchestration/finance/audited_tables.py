@@ -53,9 +53,10 @@ GROUP BY ALL ORDER BY merchant_segment, merchant_country, currency
 
 _TRIAL_BALANCE = """
 SELECT DATE '{day}' AS business_date, account_id, coalesce(moved.currency, before.currency) AS currency,
-  coalesce(before.closing_minor, 0) AS opening_minor, coalesce(debits_minor, 0) AS debits_minor,
-  coalesce(credits_minor, 0) AS credits_minor,
-  coalesce(before.closing_minor, 0) + coalesce(debits_minor, 0) - coalesce(credits_minor, 0) AS closing_minor
+  coalesce(before.closing_minor, 0) AS opening_minor, coalesce(moved.debits_minor, 0) AS debits_minor,
+  coalesce(moved.credits_minor, 0) AS credits_minor,
+  coalesce(before.closing_minor, 0) + coalesce(moved.debits_minor, 0) - coalesce(moved.credits_minor, 0)
+    AS closing_minor
 FROM (
   SELECT account_id, currency, sum(debit_minor) AS debits_minor, sum(credit_minor) AS credits_minor
   FROM postings GROUP BY account_id, currency

@@ -276,10 +276,10 @@ def _rows_conserved(connection: duckdb.DuckDBPyConnection) -> Outcome:
     ended = "SELECT side, item_id, currency, amount_minor, fee_minor FROM reconciled_rows"
     # What payouts are off by is a row that only the reconciliation makes.
     made = "side = 'bank' AND kind = 'payout'"
-    lost = _rows(connection, f"SELECT side, item_id FROM ({given} EXCEPT ALL {ended}) ORDER BY ALL")
+    lost = _rows(connection, f"SELECT side, item_id FROM (({given}) EXCEPT ALL {ended}) ORDER BY ALL")
     new = _rows(
         connection,
-        f"SELECT side, item_id FROM ({ended} WHERE NOT ({made}) EXCEPT ALL {given}) ORDER BY ALL",
+        f"SELECT side, item_id FROM ({ended} WHERE NOT ({made}) EXCEPT ALL ({given})) ORDER BY ALL",
     )
     unnamed = _rows(
         connection,

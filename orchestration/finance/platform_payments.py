@@ -71,6 +71,8 @@ def read_platform_day(lake: Lake, day: date, calendar: BusinessCalendar = CALEND
 
 def payments_per_day(lake: Lake) -> dict[date, int]:
     """How many settling payments published silver has of each business day."""
+    if current_version(lake, SILVER) is None:
+        return {}
     with contextlib.closing(open_mart(lake)) as connection:
         counted = connection.execute(f"SELECT business_date, count(*) FROM ({SETTLING}) GROUP BY ALL").fetchall()
     return dict(counted)

@@ -159,13 +159,13 @@ class Publisher:
             reason: why it begins here.
 
         Raises:
-            NotInOrder: the day before, or a later one, is in the chain.
+            NotInOrder: the books are open already.
         """
         before = date.fromordinal(first_day.toordinal() - 1)
         links = read_chain(self.lake)
-        later = [day for day in current_days(links) if day >= before]
-        if later:
-            raise NotInOrder(f"{min(later)} is in the books already", remedy="an opening precedes all of them")
+        if links:
+            newest = max(current_days(links))
+            raise NotInOrder(f"the books are open already, up to {newest}", remedy="run the days after it in order")
         rows = [
             {
                 "business_date": before,

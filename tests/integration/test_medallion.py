@@ -15,11 +15,11 @@ from expectations.catalog import Lake
 from expectations.clock import frozen_clock
 from expectations.errors import LakeBusy, TollgateError
 from expectations.lease import Lease
+from orchestration.mart import current_version
 from orchestration.medallion import gate
 from orchestration.medallion.dbt_runner import WarmDbt, generation, warehouse_alone
 from orchestration.medallion.increments import PUBLICATION_LAG, Medallion, check_bronze, linger, why_idle
 from orchestration.medallion.jobs import live_medallion
-from orchestration.mart import current_version
 from orchestration.medallion.publishing import publish
 from orchestration.query import run_query
 from orchestration.resources import Platform

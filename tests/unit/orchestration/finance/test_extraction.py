@@ -1,4 +1,4 @@
-"""The bank's day over SQLAlchemy: pages, retries, days that are not closed. On SQLite, and on PostgreSQL where it runs."""
+"""The bank's day over SQLAlchemy: pages, retries, days that are not closed. On SQLite, and PostgreSQL where it runs."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta

@@ -11,12 +11,12 @@ from expectations.catalog import Lake
 from expectations.clock import frozen_clock
 from expectations.errors import TollgateError
 from expectations.silver import SILVER_TABLES
+from orchestration.mart import current_versions
 from orchestration.medallion import publishing
 from orchestration.medallion.gate import CHECKS, GOLD_VIEWS
-from orchestration.mart import current_versions
 from orchestration.medallion.publishing import compact_silver, publish, published_rows
-from orchestration.query import run_query
 from orchestration.outcomes import Outcome
+from orchestration.query import run_query
 from tests.support.warehouse import START, add_rows, change, changing, copied
 
 ROWS, MORE = 300, 400

@@ -12,8 +12,8 @@ from expectations.catalog import Lake
 from expectations.clock import frozen_clock
 from orchestration.mart import Version, current_names, files_folder, read_versions
 from orchestration.medallion.publishing import publish
-from orchestration.query import run_query
 from orchestration.medallion.retention import kept, thin
+from orchestration.query import run_query
 from tests.support.warehouse import START, add_rows, copied
 
 NOW = datetime.fromisoformat("2026-11-10T12:30:00+00:00")

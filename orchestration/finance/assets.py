@@ -17,7 +17,7 @@ from orchestration.finance.partitions import BUSINESS_DAYS
 from orchestration.finance.platform_payments import read_platform_day
 from orchestration.finance.published_checks import PUBLISHED_CHECKS, judge_published
 from orchestration.finance.publishing import Publisher
-from orchestration.finance.snapshots import BANK, PLATFORM, Freezing, freeze
+from orchestration.finance.snapshots import BANK, FROZEN, PLATFORM, Freezing, freeze, frozen_outcome
 from orchestration.house_rules import FINANCE_TEAM, NIGHTLY, RETRIES
 from orchestration.money import display
 from orchestration.reporting import check_result, check_spec, described
@@ -48,14 +48,16 @@ _COMMON = {
     kinds={"python", "sqlalchemy", "parquet"},
     freshness_policy=NIGHTLY,
     metadata={"tables": ", ".join(schema.name for schema in BANK_TABLES)},
+    check_specs=[check_spec(FROZEN[BANK])],
     **_COMMON,
 )
-def core_banking_snapshot(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+def core_banking_snapshot(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[object]:
     """The bank's day, frozen: extracted page by page, named by its content, never changed."""
     settings, day = platform.settings(), _day(context)
     bank = connect(settings.core_banking, FINANCE.bank_date_basis)
     frozen = freeze(platform.lake(), BANK, day, bank.read_day(day), bank.place, settings.clock())
-    return dg.MaterializeResult(metadata=_frozen(frozen))
+    yield dg.MaterializeResult(metadata=_frozen(frozen))
+    yield check_result(frozen_outcome(platform.lake(), frozen.snapshot))
 
 
 @dg.asset(
@@ -63,7 +65,7 @@ def core_banking_snapshot(context: dg.AssetExecutionContext, platform: Platform)
     kinds={"python", "duckdb", "parquet"},
     freshness_policy=NIGHTLY,
     metadata=described(PLATFORM_PAYMENTS),
-    check_specs=[check_spec(NO_LATE_ROWS)],
+    check_specs=[check_spec(FROZEN[PLATFORM]), check_spec(NO_LATE_ROWS)],
     **_COMMON,
 )
 def platform_snapshot(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[object]:
@@ -73,6 +75,7 @@ def platform_snapshot(context: dg.AssetExecutionContext, platform: Platform) -> 
     tables = {PLATFORM_PAYMENTS.name: found.payments}
     frozen = freeze(lake, PLATFORM, day, tables, str(lake.marts), settings.clock(), found.silver_version)
     yield dg.MaterializeResult(metadata=_frozen(frozen))
+    yield check_result(frozen_outcome(lake, frozen.snapshot))
     yield check_result(late_rows_outcome(lake))
 
 

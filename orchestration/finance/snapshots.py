@@ -18,10 +18,15 @@ from expectations.files import replacing, sync_folder
 from expectations.finance import BANK_TABLES, PLATFORM_PAYMENTS
 from expectations.schema import TableSchema
 from orchestration.finance.canonical import content_hash
+from orchestration.outcomes import CheckDeclaration, Outcome
 
 BANK, PLATFORM = "bank", "platform"
 _SCHEMAS: Mapping[str, tuple[TableSchema, ...]] = {BANK: BANK_TABLES, PLATFORM: (PLATFORM_PAYMENTS,)}
 _IDENTITY_LETTERS = 16
+FROZEN = {
+    side: CheckDeclaration(asset, "frozen_as_it_was_read", "What was written holds, read again, what was read.")
+    for side, asset in ((BANK, "core_banking_snapshot"), (PLATFORM, "platform_snapshot"))
+}
 
 
 class FrozenTable(BaseModel):
@@ -161,3 +166,12 @@ def changed_tables(snapshot: Snapshot, tables: Mapping[str, pa.Table]) -> list[s
     return [
         name for name, frozen in snapshot.tables.items() if content_hash(tables[name], schemas[name]) != frozen.hash
     ]
+
+
+def frozen_outcome(lake: Lake, snapshot: Snapshot) -> Outcome:
+    """Whether a snapshot's files hold what was frozen."""
+    tables = read_tables(lake, snapshot.side, snapshot.business_date, snapshot.snapshot)
+    changed = changed_tables(snapshot, tables)
+    rows = sum(table.rows for table in snapshot.tables.values())
+    summary = f"changed: {', '.join(changed)}" if changed else f"{rows:,} rows of {len(tables)} tables are as they were"
+    return FROZEN[snapshot.side].outcome(not changed, summary, rows=rows)

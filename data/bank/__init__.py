@@ -1,0 +1,1 @@
+"""The simulated core bank: it keeps the books of the simulated company's payments, and makes mistakes."""

@@ -23,6 +23,7 @@ from expectations.settings import HOME, Settings, load_settings
 from expectations.tables import DETECTION_FILES, DETECTIONS
 from orchestration.chunking.source_log import open_log, source_name
 from orchestration.dagster_home import prepare_dagster_home
+from orchestration.finance.demo import DemoDay, demo_days, has_bank, run_days, write_bank
 from orchestration.medallion.publishing import published_rows
 from orchestration.query import run_query
 from spark_jobs.pattern_detector.state import committed_cells
@@ -81,7 +82,8 @@ def run_demo(log: Path | None, lake: Path | None, chunk_size: int | None, screen
     prepare_dagster_home()
     _announce(f"running the graph on {settings.log}", screen)
     run = _run_graph(settings, is_final=log is not None, screen=screen)
-    _show(settings, run, seconds | run.seconds, screen)
+    days = [] if run.checks_failed else _run_finance(settings, run.seconds, screen)
+    _show(settings, run, days, seconds | run.seconds, screen)
     _say_what_next(settings, screen)
     if run.checks_failed:
         raise TollgateError(
@@ -118,12 +120,6 @@ def _run_graph(settings: Settings, is_final: bool, screen: Console) -> DemoRun:
     logging.getLogger("dagster").setLevel(logging.ERROR)
     outcome: list[dg.ExecuteInProcessResult] = []
     failure: list[BaseException] = []
-    platform = {
-        "lake_root": str(settings.lake),
-        "log": str(settings.log),
-        "chunk_size": settings.chunk_size,
-        "is_final": is_final,
-    }
 
     def execute() -> None:
         try:
@@ -131,10 +127,7 @@ def _run_graph(settings: Settings, is_final: bool, screen: Console) -> DemoRun:
                 job = defs.resolve_job_def("from_log_to_files")
                 outcome.append(
                     job.execute_in_process(
-                        run_config={
-                            "resources": {"platform": {"config": platform}},
-                            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                        },
+                        run_config=_run_config(settings, is_final=is_final),
                         instance=instance,
                         raise_on_error=False,
                     )
@@ -152,6 +145,40 @@ def _run_graph(settings: Settings, is_final: bool, screen: Console) -> DemoRun:
     if failure:
         raise failure[0]
     return _demo_run(outcome[0], seconds)
+
+
+def _run_finance(settings: Settings, seconds: dict[str, float], screen: Console) -> list[DemoDay]:
+    """The log's last business days, against a bank that keeps the books of them; none where the bank cannot."""
+    from orchestration.definitions import defs
+
+    days = demo_days(Lake(settings.lake)) if has_bank(settings) else []
+    if not days:
+        return []
+    _announce(f"reconciling {len(days)} business days with a simulated bank", screen)
+    done: list[DemoDay] = []
+    with _progress(screen) as progress, _quiet(screen), dg.DagsterInstance.get() as instance:
+        task = progress.add_task("a bank keeps its books", total=len(days))
+        started = time.perf_counter()
+        write_bank(settings, days)
+        seconds["simulating a bank"] = time.perf_counter() - started
+        for day in run_days(settings, days, instance, _run_config(settings, unsigned_approvals=True), defs):
+            done.append(day)
+            progress.update(task, completed=len(done), description=f"business day {day.day}")
+        seconds["business days reconciled"] = time.perf_counter() - started - seconds["simulating a bank"]
+    return done
+
+
+def _run_config(settings: Settings, **more: object) -> dict:
+    platform = {
+        "lake_root": str(settings.lake),
+        "log": str(settings.log),
+        "chunk_size": settings.chunk_size,
+        **more,
+    }
+    return {
+        "resources": {"platform": {"config": platform}},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
 
 
 def _demo_run(result: dg.ExecuteInProcessResult, seconds: dict[str, float]) -> DemoRun:
@@ -245,7 +272,7 @@ def _progress(screen: Console) -> Progress:
     )
 
 
-def _show(settings: Settings, run: DemoRun, seconds: dict[str, float], screen: Console) -> None:
+def _show(settings: Settings, run: DemoRun, days: list[DemoDay], seconds: dict[str, float], screen: Console) -> None:
     lake = Lake(settings.lake)
     offset = read_offset(lake.offset_file)
     counts = {name: _count(lake, name) for name in ("source_quarantine", "payments_raw_bronze")}
@@ -264,9 +291,10 @@ def _show(settings: Settings, run: DemoRun, seconds: dict[str, float], screen: C
     table.add_row("files written", f"{len(files):,}")
     for label, figure in _published(lake):
         table.add_row(label, figure)
-    table.add_row(
-        "checks passed", f"{run.checks_passed} of {run.checks_passed + len(run.checks_failed)}", end_section=True
-    )
+    for label, figure in _audited(lake, days):
+        table.add_row(label, figure)
+    passed = run.checks_passed + sum(day.checks_passed for day in days)
+    table.add_row("checks passed", f"{passed:,} of {passed + len(run.checks_failed):,}", end_section=True)
     for label, taken in seconds.items():
         table.add_row(label, f"{taken:.1f} s")
     screen.print(table)
@@ -285,6 +313,22 @@ def _published(lake: Lake) -> Iterator[tuple[str, str]]:
     yield "approval rate, last 30 days", f"{rates[0]:.2%}" if is_known else "the source does not say"
     for row in run_query(lake, _TOP_DECLINES).to_pylist():
         yield f"declined: {row['decline_reason']}", f"{row['declines']:,} ({row['share']:.1%})"
+
+
+def _audited(lake: Lake, days: list[DemoDay]) -> Iterator[tuple[str, str]]:
+    """What became of the business days."""
+    if not days:
+        return
+    blocked = [day for day in days if day.was_blocked]
+    approved = f", {len(blocked)} beyond tolerance (approved unsigned: demo)" if blocked else ""
+    yield "business days audited", f"{len(days)}{approved}"
+    found = run_query(
+        lake,
+        "SELECT count(*) FILTER (status = 'open' AND business_date = last) AS still_open, "
+        "count(DISTINCT break_id) AS breaks FROM finance.audited_daily_breaks, "
+        "(SELECT max(business_date) AS last FROM finance.audited_daily_breaks)",
+    ).to_pylist()[0]
+    yield "breaks found, still open", f"{found['breaks']:,}, {found['still_open']:,}"
 
 
 def _count(lake: Lake, name: str) -> int:

@@ -18,18 +18,21 @@ class Platform(dg.ConfigurableResource):
         lake_root, log: paths.
         chunk_size: rows per grid cell.
         is_final: the log is complete, so that its last, shorter cell counts too.
+        unsigned_approvals: approvals of blocked days need no signature, as in the demo.
     """
 
     lake_root: str = ""
     log: str = ""
     chunk_size: int = 0
     is_final: bool = False
+    unsigned_approvals: bool = False
 
     def settings(self) -> Settings:
         return load_settings(
             lake=Path(self.lake_root) if self.lake_root else None,
             log=Path(self.log) if self.log else None,
             chunk_size=self.chunk_size or None,
+            finance_unsigned_approvals=self.unsigned_approvals or None,
         )
 
     def lake(self) -> Lake:

@@ -2,11 +2,13 @@
 
 import csv
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import dagster as dg
 
+from data.bank.breaks import DEFAULT_MIX
+from data.bank.simulate import write_core_banking
 from data.log_format import LOG_COLUMNS
 from expectations.business_days import CALENDAR
 from expectations.catalog import Lake
@@ -22,6 +24,9 @@ from orchestration.mart import SILVER, current_version
 
 DEMO_DAYS = 7
 BANK_SEED = 11
+DEMO_MIX = replace(DEFAULT_MIX, never_corrected=0.1)
+"""So that something is left over that only people can settle."""
+
 _BY = "demo"
 
 
@@ -61,10 +66,8 @@ def demo_days(lake: Lake) -> list[date]:
 
 
 def write_bank(settings: Settings, days: list[date]) -> None:
-    """The bank's books of these days, and of those before from which corrections still come."""
-    from data.bank.simulate import write_core_banking
-
-    write_core_banking(settings.log, settings.core_banking, days[0], days[-1], BANK_SEED)
+    """The bank's books of these days."""
+    write_core_banking(settings.log, settings.core_banking, days[0], days[-1], BANK_SEED, DEMO_MIX)
 
 
 def run_days(

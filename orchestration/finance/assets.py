@@ -8,7 +8,6 @@ import dagster as dg
 from expectations.finance import AUDITED_DAY_STATUS, BANK_TABLES, DAY_TABLES, PLATFORM_PAYMENTS
 from expectations.thresholds import FINANCE
 from orchestration.alerts.notifier import notify
-from orchestration.faults import commit_points
 from orchestration.finance import gate
 from orchestration.finance.business_day import Judgement, reconcile_staged, stage
 from orchestration.finance.days import NO_LATE_ROWS, late_rows_outcome
@@ -16,7 +15,7 @@ from orchestration.finance.extraction import connect
 from orchestration.finance.partitions import BUSINESS_DAYS
 from orchestration.finance.platform_payments import read_platform_day
 from orchestration.finance.published_checks import PUBLISHED_CHECKS, judge_published
-from orchestration.finance.publishing import Publisher
+from orchestration.finance.publishing import make_publisher
 from orchestration.finance.snapshots import BANK, FROZEN, PLATFORM, Freezing, freeze, frozen_outcome
 from orchestration.house_rules import FINANCE_TEAM, NIGHTLY, RETRIES
 from orchestration.money import display
@@ -154,14 +153,7 @@ def audited_tables(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """A new, immutable version of the day, its manifest in the chain, and the readers' pointer."""
     settings, day = platform.settings(), _day(context)
-    publisher = Publisher(
-        platform.lake(),
-        settings.clock,
-        f"dagster run {context.run_id}",
-        settings.finance_keys,
-        settings.finance_signing_key,
-        commit_points(settings),
-    )
+    publisher = make_publisher(settings, f"dagster run {context.run_id}")
     published = publisher.publish(day, config.reason or None)
     manifest = published.link.manifest
     for schema in DAY_TABLES:

@@ -4,7 +4,7 @@ import getpass
 import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +15,9 @@ from expectations.catalog import Lake
 from expectations.errors import TollgateError
 from expectations.settings import load_settings
 from expectations.thresholds import FINANCE
+
+if TYPE_CHECKING:
+    from orchestration.finance.publishing import Publisher
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 _screen = Console()
@@ -279,19 +282,10 @@ def _act(lake: Path | None, break_id: str, kind: str, text: str, by: str | None)
     _screen.print(f"{action.break_id}: {action.kind} by {action.by}: {action.text}", highlight=False, soft_wrap=True)
 
 
-def _publisher(lake: Path | None, by: str | None):
-    from orchestration.faults import commit_points
-    from orchestration.finance.publishing import Publisher
+def _publisher(lake: Path | None, by: str | None) -> "Publisher":
+    from orchestration.finance.publishing import make_publisher
 
-    settings = load_settings(lake=lake)
-    return Publisher(
-        Lake(settings.lake),
-        settings.clock,
-        by or getpass.getuser(),
-        settings.finance_keys,
-        settings.finance_signing_key,
-        commit_points(settings),
-    )
+    return make_publisher(load_settings(lake=lake), by or getpass.getuser())
 
 
 def _lake(lake: Path | None) -> Lake:

@@ -11,7 +11,7 @@ from expectations.finance import PLATFORM_PAYMENTS
 from orchestration.finance.business_day import Verdict, read_verdict
 from orchestration.finance.chain import Link, current_days, read_chain
 from orchestration.finance.platform_payments import payments_per_day
-from orchestration.finance.publishing import day_register
+from orchestration.finance.register import day_register
 from orchestration.outcomes import CheckDeclaration, Outcome
 
 NO_LATE_ROWS = CheckDeclaration(

@@ -19,7 +19,7 @@ from orchestration.finance.business_day import read_verdict
 from orchestration.finance.chain import current_days, read_chain
 from orchestration.finance.extraction import connect
 from orchestration.finance.jobs import daily_finance
-from orchestration.finance.publishing import Publisher
+from orchestration.finance.publishing import make_publisher
 from orchestration.mart import SILVER, current_version
 
 DEMO_DAYS = 7
@@ -86,7 +86,7 @@ def run_days(
     lake = Lake(settings.lake)
     if not read_chain(lake):
         bank = connect(settings.core_banking)
-        publisher = Publisher(lake, settings.clock, _BY, settings.finance_keys)
+        publisher = make_publisher(settings, _BY)
         publisher.declare_opening(days[0], bank.read_balances(days[0] - timedelta(days=1)), "the demo begins here")
     job = definitions.resolve_job_def(daily_finance.name)
     for day in days:

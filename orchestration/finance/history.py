@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from expectations.catalog import Lake
 from orchestration.finance.chain import read_chain
-from orchestration.finance.publishing import FINANCE, domain_version
+from orchestration.finance.register import FINANCE, domain_version
 from orchestration.mart import create_views
 from orchestration.query import NothingPublished, QueryError, one_line
 

@@ -11,7 +11,7 @@ from expectations.finance import AUDITED_DAY_STATUS, DAY_TABLES, FINANCE_TABLES
 from expectations.schema import DataType, TableSchema
 from orchestration.finance.business_day import read_output
 from orchestration.finance.chain import Link, current_days
-from orchestration.finance.publishing import day_register
+from orchestration.finance.register import day_register
 
 SCHEMA = "finance"
 READER = "tollgate_finance_reader"

@@ -6,11 +6,12 @@ knows of; what is killed after is completed by the next publication, or by runni
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import sqlalchemy as sa
 
 from expectations.catalog import Lake
 from expectations.clock import Clock
@@ -18,14 +19,13 @@ from expectations.errors import TollgateError
 from expectations.finance import (
     AUDITED_DAILY_BREAKS,
     AUDITED_DAILY_SETTLEMENT,
-    AUDITED_DAY_STATUS,
     AUDITED_TRIAL_BALANCE,
-    DAY_TABLES,
     LEDGER_BALANCES,
     OPEN_ITEMS,
-    PLATFORM_PAYMENTS,
 )
 from expectations.schema import TableSchema
+from expectations.settings import Settings
+from orchestration.faults import commit_points
 from orchestration.finance.audited_tables import totals
 from orchestration.finance.business_day import (
     OUTPUTS,
@@ -42,24 +42,22 @@ from orchestration.finance.chain import (
     Link,
     append,
     current_days,
+    mend_head,
     read_chain,
     stale_days,
 )
 from orchestration.finance.code_version import code_hash, package_version
 from orchestration.finance.files import write_table
+from orchestration.finance.postgres import mirror
+from orchestration.finance.register import FINANCE, domain_version
 from orchestration.finance.signatures import load_key, read_approvals, sign_link
 from orchestration.finance.snapshots import FrozenTable
 from orchestration.mart import (
     CommitPoint,
-    PublishedFile,
-    Version,
     current_versions,
-    identified,
     publishing_alone,
     show,
 )
-
-FINANCE = "finance"
 
 
 class DayBlocked(TollgateError):
@@ -95,6 +93,7 @@ class Publisher:
         by: who, or which run.
         signing_key: file of the private key that signs manifests; they stay unsigned without it.
         registry: of public keys.
+        postgres: a database that gets the tables too.
         passed: told each commit point.
     """
 
@@ -103,6 +102,7 @@ class Publisher:
     by: str
     registry: Path
     signing_key: Path | None = None
+    postgres: str | None = None
     passed: CommitPoint = lambda point: None
 
     def publish(self, day: date, reason: str | None = None) -> Published:
@@ -198,14 +198,22 @@ class Publisher:
             totals={},
         )
 
-    def show(self) -> bool:
-        """Makes readers see what the chain says is current; tells whether they saw something else before."""
+    def show(self) -> None:
+        """Makes readers see what the chain says is current, in the mart and, if there is one, in PostgreSQL.
+
+        Raises:
+            MirrorFailed: PostgreSQL refuses; the mart shows it all the same.
+        """
         with publishing_alone(self.lake):
             links = read_chain(self.lake)
+            mend_head(self.lake, links)
             version = domain_version(self.lake, links)
-            if version is None:
-                return False
-            return show(self.lake, {**current_versions(self.lake), FINANCE: version}, self.passed)
+            if version is not None:
+                show(self.lake, {**current_versions(self.lake), FINANCE: version}, self.passed)
+        if self.postgres:
+            engine = sa.create_engine(self.postgres)
+            mirror(engine, self.lake, links)
+            engine.dispose()
 
     def _passed_verdict(self, day: date) -> Verdict:
         verdict = read_verdict(self.lake, day)
@@ -245,65 +253,6 @@ class Publisher:
         return link
 
 
-def domain_version(lake: Lake, links: list[Link], at: datetime | None = None) -> Version | None:
-    """What the chain says readers should see, or should have seen at an instant; None before the first audited day."""
-    links = [link for link in links if at is None or link.manifest.published_at <= at]
-    days = [link for day, link in sorted(current_days(links).items()) if link.manifest.kind == "day"]
-    if not days:
-        return None
-    files = {
-        schema.name: tuple(
-            PublishedFile(name=link.manifest.outputs[schema.name].file, rows=link.manifest.outputs[schema.name].rows)
-            for link in days
-        )
-        for schema in DAY_TABLES
-    }
-    register = write_table(lake, day_register(links), AUDITED_DAY_STATUS)
-    files[AUDITED_DAY_STATUS.name] = (PublishedFile(name=register.file, rows=register.rows),)
-    return identified(
-        Version(
-            domain=FINANCE,
-            as_of=None,
-            is_live=False,
-            published_at=links[-1].manifest.published_at,
-            bronze_rows=0,
-            newest_event_at=None,
-            ledger=links[-1].hash,
-            files=files,
-        )
-    )
-
-
-def day_register(links: list[Link]) -> pa.Table:
-    """A line for every audited day, as `AUDITED_DAY_STATUS`: it follows from the chain alone."""
-    stale = stale_days(links)
-    rows = []
-    for day, link in sorted(current_days(links).items()):
-        manifest = link.manifest
-        if manifest.kind != "day":
-            continue
-        rows.append(
-            {
-                "business_date": day,
-                "status": "stale" if day in stale else "restated" if manifest.version > 1 else "audited",
-                "version": manifest.version,
-                "published_at": manifest.published_at,
-                "reason": manifest.reason,
-                "payments": manifest.inputs["platform"].tables[PLATFORM_PAYMENTS.name].rows,
-                "open_breaks": open_breaks(manifest.totals),
-                "approvals": len(manifest.approvals),
-                "sequence": manifest.sequence,
-                "manifest_hash": link.hash,
-            }
-        )
-    return pa.Table.from_pylist(rows, AUDITED_DAY_STATUS.arrow())
-
-
-def open_breaks(day_totals: Mapping[str, Mapping[str, int]]) -> int:
-    """How many breaks a day leaves open."""
-    return sum(of_currency.get("open_breaks", 0) for of_currency in day_totals.values())
-
-
 def _plain(tables: Mapping[str, FrozenTable]) -> dict[str, dict[str, Any]]:
     return {name: table.model_dump() for name, table in tables.items()}
 
@@ -338,4 +287,18 @@ def _reason(reason: str | None, day: date, existing: Link | None, links: list[Li
     raise ReasonMissing(
         f"{day} is audited (version {existing.manifest.version}), and would be restated",
         remedy="say why: `reason` in the run's config of the audited tables, or `tollgate finance run DAY --reason`",
+    )
+
+
+def make_publisher(settings: Settings, by: str) -> Publisher:
+    """The publisher of a lake, as the settings have it."""
+    postgres = settings.finance_postgres_url
+    return Publisher(
+        Lake(settings.lake),
+        settings.clock,
+        by,
+        settings.finance_keys,
+        settings.finance_signing_key,
+        postgres.get_secret_value() if postgres else None,
+        commit_points(settings),
     )

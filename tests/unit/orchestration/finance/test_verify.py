@@ -1,0 +1,208 @@
+"""Whatever is changed in what was published, verification names it."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from expectations.card_numbers import fingerprint
+from expectations.catalog import Lake
+from orchestration.finance.chain import ChainBroken, canonical_json, manifest_path, mend_head, read_chain, read_head
+from orchestration.finance.files import digests_path, output_path
+from orchestration.finance.signatures import make_key, register, sign_link, signature_path
+from orchestration.finance.snapshots import BANK, PLATFORM, folder
+from orchestration.finance.verify import Verification, verify
+from tests.support.finance import DAY, Books, payments, plain_day
+
+NEXT = DAY + timedelta(days=1)
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Books:
+    made = Books(Lake(tmp_path / "lake"))
+    made.open()
+    for day in (DAY, NEXT):
+        platform, bank = plain_day(day, 4)
+        # One payment at another merchant, so that the settlement has two rows.
+        rows = platform.to_pylist()
+        rows[0] |= {"merchant_id": "M2"}
+        made.run(payments(*rows), bank, day)
+    assert verify(made.lake).findings == ()
+    return made
+
+
+def first(found: Verification) -> str:
+    assert found.findings, "nothing was found"
+    return str(found.findings[0])
+
+
+def settlement(books: Books, sequence: int = 2) -> Path:
+    return output_path(books.lake, read_chain(books.lake)[sequence - 1].manifest.outputs["audited_daily_settlement"])
+
+
+def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    table = change(pq.read_table(path, partitioning=None))
+    pq.write_table(table, path, compression="zstd")
+
+
+def one_cent_more(table: pa.Table) -> pa.Table:
+    at = table.schema.get_field_index("gross_minor")
+    is_last = pa.array([False] * (table.num_rows - 1) + [True])
+    column = table.column("gross_minor")
+    return table.set_column(at, "gross_minor", pc.if_else(is_last, pc.add(column, 1), column).cast(pa.int64()))
+
+
+def test_one_cent(books: Books):
+    rewrite(settlement(books), one_cent_more)
+    assert first(verify(books.lake)) == (
+        "2026-10-12 v1 (manifest 2): audited_daily_settlement is not what was published, first in row 2 "
+        "(merchant_id M2, processor nordpay, currency EUR): changed"
+    )
+    assert verify(books.lake, days={NEXT}).findings == ()
+
+
+def test_one_row_less_and_one_row_more(books: Books):
+    kept = settlement(books).read_bytes()
+    rewrite(settlement(books), lambda table: table.slice(1))
+    assert "first in row 1 (merchant_id M2, processor nordpay, currency EUR): row missing" in first(verify(books.lake))
+    settlement(books).write_bytes(kept)
+    rewrite(settlement(books), lambda table: table.slice(0, 1))
+    assert "lacks its last 1 rows, from row 2" in first(verify(books.lake))
+    settlement(books).write_bytes(kept)
+    extra = pq.read_table(settlement(books, 3), partitioning=None).slice(0, 1)
+    rewrite(settlement(books), lambda table: pa.concat_tables([extra, table]))
+    assert "added" in first(verify(books.lake)) or "changed" in first(verify(books.lake))
+
+
+def test_a_table_of_another_day(books: Books):
+    settlement(books).write_bytes(settlement(books, 3).read_bytes())
+    assert "2026-10-12 v1 (manifest 2): audited_daily_settlement is not what was published" in first(verify(books.lake))
+
+
+@pytest.mark.parametrize("what", ["delete", "damage"])
+def test_a_file(books: Books, what: str):
+    path = settlement(books)
+    path.unlink() if what == "delete" else path.write_bytes(path.read_bytes()[:-20])
+    expected = "is missing" if what == "delete" else "cannot be read"
+    assert expected in first(verify(books.lake))
+
+
+def test_the_digests_of_rows(books: Books):
+    output = read_chain(books.lake)[1].manifest.outputs["audited_daily_settlement"]
+    digests_path(books.lake, output).unlink()
+    assert "digests of its rows are missing" in first(verify(books.lake))
+    rewrite(settlement(books), one_cent_more)
+    assert "is not what was published; the digests" in first(verify(books.lake))
+
+
+@pytest.mark.parametrize("side", [BANK, PLATFORM])
+def test_a_frozen_input(books: Books, side: str):
+    name = "ledger_entries" if side == BANK else "platform_payments"
+    path = next(folder(books.lake, side, DAY).glob(f"*/{name}.parquet"))
+    rewrite(path, lambda table: table.slice(1))
+    assert first(verify(books.lake)) == f"2026-10-12 v1 (manifest 2): frozen input {side}/{name} is not what was frozen"
+
+
+FIELDS = {
+    "business_date": "2026-10-11",
+    "version": 2,
+    "published_by": "somebody else",
+    "reason": "because",
+    "opening": "A" * 52,
+    "published_at": "2026-01-01T00:00:00.000000+00:00",
+    "sequence": 7,
+    "previous": "B" * 52,
+    "totals": {},
+    "checks": [],
+    "code": {"version": "0", "hash": "0"},
+    "configuration": {"tolerance_minor": {"EUR": 10**9}},
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_any_field_of_a_manifest(books: Books, name: str):
+    path = manifest_path(books.lake, 2)
+    content = json.loads(path.read_bytes())
+    assert content[name] != FIELDS[name]
+    path.write_bytes(canonical_json(content | {name: FIELDS[name]}))
+    findings = [str(finding) for finding in verify(books.lake).findings]
+    assert any("manifest 2" in finding or "manifest 3" in finding for finding in findings)
+
+
+def test_a_manifest_and_everything_after_it_made_anew(books: Books):
+    """Whoever can write all files can make a chain that holds. Who has kept the head sees that it is another one."""
+    kept = verify(books.lake).head
+    previous = fingerprint(manifest_path(books.lake, 1).read_bytes())
+    opening = previous
+    for sequence in (2, 3):
+        path = manifest_path(books.lake, sequence)
+        content = json.loads(path.read_bytes()) | {"published_by": "forger", "previous": previous, "opening": opening}
+        path.write_bytes(canonical_json(content))
+        previous = opening = fingerprint(path.read_bytes())
+    (path.parent / "head.json").write_bytes(canonical_json({"sequence": 3, "hash": previous}))
+    assert verify(books.lake).findings == () and not verify(books.lake).is_authenticated
+    assert "is not in the chain" in first(verify(books.lake, expected_head=kept))
+
+
+@pytest.mark.parametrize("sequence", [1, 2, 3])
+def test_a_manifest_that_is_gone(books: Books, sequence: int):
+    manifest_path(books.lake, sequence).unlink()
+    assert first(verify(books.lake)).startswith(f"manifest {sequence}: is missing")
+
+
+def test_two_manifests_that_changed_places(books: Books):
+    second, third = manifest_path(books.lake, 2), manifest_path(books.lake, 3)
+    content = second.read_bytes()
+    second.write_bytes(third.read_bytes())
+    third.write_bytes(content)
+    findings = [str(finding) for finding in verify(books.lake).findings]
+    assert "2026-10-13 v1 (manifest 3): stands in the place of manifest 2" in findings
+
+
+def test_a_manifest_that_is_none(books: Books):
+    manifest_path(books.lake, 2).write_text("{}")
+    assert first(verify(books.lake)).startswith("manifest 2: not a manifest")
+    with pytest.raises(ChainBroken, match="not a manifest"):
+        read_chain(books.lake)
+
+
+def test_a_head_that_is_behind_is_not_tampering_and_is_mended(books: Books):
+    links = read_chain(books.lake)
+    head = books.lake.finance / "chain" / "head.json"
+    head.write_bytes(canonical_json({"sequence": 2, "hash": links[1].hash}))
+    found = verify(books.lake)
+    assert found.findings == () and "one manifest behind" in found.notes[0]
+    mend_head(books.lake, links)
+    assert read_head(books.lake).hash == links[-1].hash
+    head.write_bytes(canonical_json({"sequence": 2, "hash": links[0].hash}))
+    assert "head.json: does not name the last manifest" in first(verify(books.lake))
+
+
+def test_signatures_authenticate_the_chain(books: Books):
+    key_file = books.lake.root / "publisher.pem"
+    register(books.registry, "publisher", make_key(key_file), books.now)
+    from orchestration.finance.signatures import load_key
+
+    for link in read_chain(books.lake):
+        assert not verify(books.lake, registry=books.registry).is_authenticated
+        sign_link(books.lake, link, load_key(key_file), books.registry)
+    assert verify(books.lake, registry=books.registry).is_authenticated
+    assert not verify(books.lake).is_authenticated
+    path = signature_path(books.lake, read_chain(books.lake)[1])
+    content = json.loads(path.read_bytes())
+    path.write_bytes(canonical_json(content | {"signature": content["signature"][::-1]}))
+    assert "signature is not valid" in first(verify(books.lake, registry=books.registry))
+
+
+def test_a_publisher_with_a_key_signs_what_it_publishes(books: Books):
+    key_file = books.lake.root / "publisher.pem"
+    register(books.registry, "publisher", make_key(key_file), books.now)
+    books.signing_key = key_file
+    link = books.run(*plain_day(NEXT + timedelta(days=1)), day=NEXT + timedelta(days=1)).link
+    assert signature_path(books.lake, link).exists()
+    assert verify(books.lake, registry=books.registry).findings == ()

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -106,6 +106,32 @@ def simulate(
             with _progress("simulating", rows or 400_000) as advance:
                 simulation = write_log(out, rows or 400_000, seed, on_progress=advance)
             _screen.print(f"{simulation.rows:,} events, {simulation.frauds:,} of them fraud: {simulation.log}")
+
+
+@app.command("simulate-bank")
+def simulate_bank(
+    log: Log = None,
+    first_day: Annotated[str | None, typer.Option(help="Where its books begin. [default: the log's first]")] = None,
+    last_day: Annotated[str | None, typer.Option(help="The last one. [default: yesterday]")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same mistakes.")] = 11,
+    truth: Annotated[Path | None, typer.Option(help="Where the truth about its mistakes goes, as CSV.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Close each day as it ends, until interrupted.")] = False,
+) -> None:
+    """Keeps a core bank's books of a simulated company's log, with mistakes. Days that are closed stay as they are."""
+    from data.bank.follow import follow_log, keep_books
+
+    settings = load_settings(log=log)
+    days = [_business_day(text) if text else None for text in (first_day, last_day)]
+    with _mendable(ValueError):
+        if follow:
+            follow_log(settings.log, settings.core_banking, days[0], seed, settings.clock, time.sleep, lambda: False)
+        else:
+            written = keep_books(settings.log, settings.core_banking, *days, seed, settings.clock(), truth)
+            _screen.print(
+                f"{len(written.days)} days closed, {written.entries:,} journal entries: {settings.core_banking}",
+                soft_wrap=True,
+                highlight=False,
+            )
 
 
 @app.command()
@@ -277,6 +303,13 @@ def keygen(out: Annotated[Path | None, typer.Option(help="Where the key goes.")]
     if not make_token_key(path):
         raise TollgateError("there is a key already", where=path, remedy="keep it: another key gives other tokens")
     _screen.print(f"new token key: {path}")
+
+
+def _business_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise TollgateError(f"{text!r} is no business day", remedy="write it like 2026-10-31") from error
 
 
 def _instant(text: str) -> datetime:

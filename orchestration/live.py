@@ -1,4 +1,4 @@
-"""`tollgate ui`: Dagster's web server and daemon, and a company that keeps paying."""
+"""`tollgate ui`: Dagster's web server and daemon, a company that keeps paying, and its bank."""
 
 import contextlib
 import os
@@ -36,6 +36,8 @@ def run_live(settings: Settings, rate: float, host: str, port: int, screen: Cons
     if rate > 0 and settings.log == Settings.model_fields["log"].default:
         follow = ["simulate", "--follow", "--rate", str(rate), "--out", str(settings.log)]
         parts.append(_start([sys.executable, "-m", "orchestration.cli", *follow], logs / "simulate.log"))
+        bank = ["simulate-bank", "--follow", "--log", str(settings.log)]
+        parts.append(_start([sys.executable, "-m", "orchestration.cli", *bank], logs / "simulate_bank.log"))
     screen.print(f"http://{host}:{port} - the graph, live. Stop with Ctrl-C.", highlight=False)
     screen.print(f"log {settings.log}, lake {settings.lake}, Dagster home {home}, output {logs}", soft_wrap=True)
     for ending in (signal.SIGINT, signal.SIGTERM):

@@ -42,7 +42,7 @@ class BreakMix:
     garbled_reference: float = 0.002
     batched: float = 0.02
     fx_rounding: float = 0.1
-    never_corrected: float = 0.0
+    never_corrected: float = 0.1
 
 
 DEFAULT_MIX = BreakMix()

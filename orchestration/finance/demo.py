@@ -2,12 +2,11 @@
 
 import csv
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import dagster as dg
 
-from data.bank.breaks import DEFAULT_MIX
 from data.bank.simulate import write_core_banking
 from data.log_format import LOG_COLUMNS
 from expectations.business_days import CALENDAR
@@ -24,9 +23,6 @@ from orchestration.mart import SILVER, current_version
 
 DEMO_DAYS = 7
 BANK_SEED = 11
-DEMO_MIX = replace(DEFAULT_MIX, never_corrected=0.1)
-"""So that something is left over that only people can settle."""
-
 _BY = "demo"
 
 
@@ -67,7 +63,7 @@ def demo_days(lake: Lake) -> list[date]:
 
 def write_bank(settings: Settings, days: list[date]) -> None:
     """The bank's books of these days."""
-    write_core_banking(settings.log, settings.core_banking, days[0], days[-1], BANK_SEED, DEMO_MIX)
+    write_core_banking(settings.log, settings.core_banking, days[0], days[-1], BANK_SEED)
 
 
 def run_days(

@@ -157,6 +157,7 @@ class Books:
     policy: FinancePolicy = FINANCE
     passed: Callable[[str], None] = lambda point: None
     signing_key: Path | None = None
+    postgres: str | None = None
 
     @property
     def registry(self) -> Path:
@@ -164,7 +165,9 @@ class Books:
 
     @property
     def publisher(self) -> Publisher:
-        return Publisher(self.lake, lambda: self.now, "test", self.registry, self.signing_key, passed=self.passed)
+        return Publisher(
+            self.lake, lambda: self.now, "test", self.registry, self.signing_key, self.postgres, self.passed
+        )
 
     def open(self, first: date = DAY) -> Link:
         return self.publisher.declare_opening(first, rows(LEDGER_BALANCES, []), "the test begins here")

@@ -18,22 +18,20 @@ LAST = date(2026, 10, 28)
 """With the end of summer time in Europe between them."""
 
 SHARE = st.sampled_from([0.0, 0.02, 0.1])
+PER_PAYMENT = (
+    "missing_at_bank",
+    "late_posting",
+    "missing_at_platform",
+    "amount_mismatch",
+    "fee_mismatch",
+    "duplicate_posting",
+    "reversed_at_bank",
+    "split",
+    "garbled_reference",
+)
 MIXES = st.builds(
     BreakMix,
-    **{
-        name: SHARE
-        for name in (
-            "missing_at_bank",
-            "late_posting",
-            "missing_at_platform",
-            "amount_mismatch",
-            "fee_mismatch",
-            "duplicate_posting",
-            "reversed_at_bank",
-            "split",
-            "garbled_reference",
-        )
-    },
+    **dict.fromkeys(PER_PAYMENT, SHARE),
     batched=st.sampled_from([0.0, 0.3]),
     fx_rounding=st.sampled_from([0.0, 0.5]),
     never_corrected=st.sampled_from([0.0, 0.5]),

@@ -25,6 +25,8 @@ BENCHMARKS = {
     "growth": "the last chunks of thousands vs. the first",
     "refresh": "10,000 new rows from bronze to published gold, on a long history; dbt warm vs. as a command; readers",
     "rebuild": "silver and gold from the whole of bronze, vs. one DuckDB script",
+    "reconcile": "a million payments with a million journal entries, vs. one full outer join",
+    "verify": "a chain of a year of audited days",
     "live": "everything of `make ui`, at 1,000 rows/s",
 }
 

@@ -16,6 +16,8 @@ class Scale:
         growth_chunks: how many chunks the lake grows by.
         silver_rows: payments in a long history; a short one has a tenth.
         refreshes: how many increments of the medallion are timed.
+        ledger_rows: payments of a business day that are reconciled.
+        audited_days: days in a chain that is verified.
         live_seconds: how long the live stack is watched.
     """
 
@@ -29,6 +31,8 @@ class Scale:
     live_seconds: float
     silver_rows: int
     refreshes: int
+    ledger_rows: int
+    audited_days: int
 
 
 FULL = Scale(
@@ -42,6 +46,8 @@ FULL = Scale(
     live_seconds=600,
     silver_rows=10_000_000,
     refreshes=20,
+    ledger_rows=1_000_000,
+    audited_days=365,
 )
 QUICK = Scale(
     is_quick=True,
@@ -54,4 +60,6 @@ QUICK = Scale(
     live_seconds=45,
     silver_rows=200_000,
     refreshes=4,
+    ledger_rows=50_000,
+    audited_days=20,
 )

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import dagster as dg
+
 from expectations.settings import HOME
 
 _TEMPLATE = Path(__file__).with_name("dagster.yaml")
@@ -17,3 +19,9 @@ def prepare_dagster_home() -> Path:
         shutil.copy(_TEMPLATE, home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+def take_turns(pool: str) -> None:
+    """Makes Dagster know a pool before its first run: until it does, it lets several through at once."""
+    with dg.DagsterInstance.get() as instance:
+        instance.event_log_storage.initialize_concurrency_limit_to_default(pool)

@@ -53,5 +53,7 @@ defs = dg.Definitions(
         medallion_sensors.medallion_sensor,
         alerts.run_failure_alert,
     ],
+    # A process per step costs seconds each for what takes less than one; runs are processes of their own anyway.
+    executor=dg.in_process_executor,
     resources={"platform": Platform(), "spark": Spark(), "dbt": dbt_resource()},
 )

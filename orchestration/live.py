@@ -13,7 +13,8 @@ from rich.console import Console
 
 from expectations.card_numbers import make_token_key
 from expectations.settings import HOME, Settings
-from orchestration.dagster_home import prepare_dagster_home
+from orchestration.dagster_home import prepare_dagster_home, take_turns
+from orchestration.finance.partitions import DAYS_IN_ORDER
 
 _WORKSPACE = Path(__file__).parent.parent / "workspace.yaml"
 
@@ -29,6 +30,7 @@ def run_live(settings: Settings, rate: float, host: str, port: int, screen: Cons
     if settings.token_key is None:
         make_token_key(settings.token_key_file)
     home = prepare_dagster_home()
+    take_turns(DAYS_IN_ORDER)
     logs = HOME / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(_WORKSPACE), "-h", host, "-p", str(port)]

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data.bank.breaks import LONGEST_CORRECTION_DAYS, BreakMix, Row
 from data.reference.geography import load_geography
@@ -219,17 +220,14 @@ def _payouts(batches: Sequence[Row], day: date) -> pa.Table:
 
 def _numbered(entries: pa.Table, day: date) -> pa.Table:
     """Entries in the order of batch and reference, payouts last and in the order of their batches, numbered."""
-    position = pa.array(range(entries.num_rows))
-    order = [("is_payout", "ascending"), ("batch_id", "ascending"), ("reference", "ascending")]
-    keyed = entries.append_column(
-        "is_payout", pa.array([kind == "payout" for kind in entries.column("kind").to_pylist()])
-    ).append_column("position", position)
-    ordered = keyed.sort_by([*order, ("amount_minor", "ascending"), ("position", "ascending")])
-    payouts = keyed.filter(keyed.column("is_payout")).sort_by("position")
-    others = ordered.filter(pa.array([not flag for flag in ordered.column("is_payout").to_pylist()]))
-    together = pa.concat_tables([others, payouts]).select(ENTRY_SCHEMA.names)
+    is_payout = pc.equal(entries.column("kind"), "payout")
+    payouts, others = entries.filter(is_payout), entries.filter(pc.invert(is_payout))
+    order = [
+        (name, "ascending") for name in ("batch_id", "reference", "kind", "amount_minor", "fee_minor", "merchant_id")
+    ]
+    together = pa.concat_tables([others.sort_by(order), payouts])
     first = day.toordinal() * ENTRIES_PER_DAY
-    return together.add_column(0, "entry_id", pa.array(range(first, first + together.num_rows), pa.int64()))
+    return together.add_column(0, "entry_id", pa.array(np.arange(first, first + together.num_rows)))
 
 
 _POSTINGS = """

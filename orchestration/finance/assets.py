@@ -12,7 +12,7 @@ from orchestration.finance import gate
 from orchestration.finance.business_day import Judgement, reconcile_staged, stage
 from orchestration.finance.days import NO_LATE_ROWS, late_rows_outcome
 from orchestration.finance.extraction import connect
-from orchestration.finance.partitions import BUSINESS_DAYS
+from orchestration.finance.partitions import BUSINESS_DAYS, DAYS_IN_ORDER
 from orchestration.finance.platform_payments import read_platform_day
 from orchestration.finance.published_checks import PUBLISHED_CHECKS, judge_published
 from orchestration.finance.publishing import make_publisher
@@ -37,8 +37,7 @@ _COMMON = {
     "group_name": GROUP,
     "owners": FINANCE_TEAM,
     "retry_policy": RETRIES,
-    # Days are worked off one after the other, also in a backfill: each starts from what the day before left.
-    "pool": "finance_days",
+    "pool": DAYS_IN_ORDER,
 }
 
 
@@ -93,11 +92,9 @@ def settlement_staging(context: dg.AssetExecutionContext, platform: Platform) ->
 
 
 @dg.asset(
-    deps=[
-        "settlement_staging",
-        # A day starts from what the day before left open.
-        dg.AssetDep("reconciliation", partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)),
-    ],
+    # It also starts from what the day before left open. Dagster would have that as a dependency on itself, but then a
+    # backfill runs it apart from what is around it; so days take turns, and one whose day before is missing says so.
+    deps=["settlement_staging"],
     kinds={"python", "duckdb"},
     check_specs=[check_spec(check) for check in gate.RECONCILIATION_CHECKS],
     **_COMMON,
@@ -145,7 +142,7 @@ class Publication(dg.Config):
         for schema in (*DAY_TABLES, AUDITED_DAY_STATUS)
     ],
     check_specs=[check_spec(check) for check in PUBLISHED_CHECKS],
-    pool=_COMMON["pool"],
+    pool=DAYS_IN_ORDER,
     partitions_def=BUSINESS_DAYS,
 )
 def audited_tables(

@@ -10,3 +10,6 @@ BUSINESS_DAYS = dg.DailyPartitionsDefinition(
 
 NIGHTLY_CRON = f"{NIGHTLY_FINANCE_MINUTES} {FINANCE.cutoff_hour} * * *"
 """In the business time zone: so long after the cut-off."""
+
+DAYS_IN_ORDER = "finance_days"
+"""The pool whose runs take turns, also in a backfill: each day starts from what the day before left."""

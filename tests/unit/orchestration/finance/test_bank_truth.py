@@ -130,3 +130,11 @@ def test_a_business_day_has_23_to_25_hours_and_every_instant_is_in_one(zone: str
         assert calendar.business_date(ends - timedelta(microseconds=1)) == day
         day += timedelta(days=1)
     assert lengths <= {23, 24, 25} and (zone == "UTC") == (lengths == {24})
+
+
+def test_days_without_payments_are_closed_and_reconciled_too():
+    payments = some_payments(4).slice(0, 60)
+    books = book(payments, FIRST - timedelta(days=2), LAST, 4, BreakMix(missing_at_bank=0.3))
+    days = [*reconciled_days(payments, books)]
+    assert len(days) == 9 and all(outcome.passed for outcome in _all(days))
+    assert found_breaks(days) == true_breaks(books)

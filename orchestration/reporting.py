@@ -28,13 +28,16 @@ def described(schema: TableSchema) -> dict[str, Any]:
     }
 
 
-def check_spec(declaration: CheckDeclaration) -> dg.AssetCheckSpec:
-    """The check as Dagster declares it."""
+def check_spec(
+    declaration: CheckDeclaration, partitions_def: dg.PartitionsDefinition | None = None
+) -> dg.AssetCheckSpec:
+    """The check as Dagster declares it; with a verdict for each partition, if it has any."""
     return dg.AssetCheckSpec(
         name=declaration.check,
         asset=declaration.asset,
         description=declaration.description,
         blocking=declaration.is_blocking,
+        partitions_def=partitions_def,
     )
 
 

@@ -19,6 +19,7 @@ from orchestration.finance.publishing import make_publisher
 from orchestration.finance.snapshots import BANK, FROZEN, PLATFORM, Freezing, freeze, frozen_outcome
 from orchestration.house_rules import FINANCE_TEAM, NIGHTLY, RETRIES
 from orchestration.money import display
+from orchestration.outcomes import CheckDeclaration
 from orchestration.reporting import check_result, check_spec, described
 from orchestration.resources import Platform
 
@@ -31,6 +32,11 @@ core_banking = dg.AssetSpec(
     kinds={"sqlalchemy"},
     owners=FINANCE_TEAM,
 )
+
+
+def _of_each_day(check: CheckDeclaration) -> dg.AssetCheckSpec:
+    return check_spec(check, BUSINESS_DAYS)
+
 
 _COMMON = {
     "partitions_def": BUSINESS_DAYS,
@@ -46,7 +52,7 @@ _COMMON = {
     kinds={"python", "sqlalchemy", "parquet"},
     freshness_policy=NIGHTLY,
     metadata={"tables": ", ".join(schema.name for schema in BANK_TABLES)},
-    check_specs=[check_spec(FROZEN[BANK])],
+    check_specs=[_of_each_day(FROZEN[BANK])],
     **_COMMON,
 )
 def core_banking_snapshot(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[object]:
@@ -63,7 +69,7 @@ def core_banking_snapshot(context: dg.AssetExecutionContext, platform: Platform)
     kinds={"python", "duckdb", "parquet"},
     freshness_policy=NIGHTLY,
     metadata=described(PLATFORM_PAYMENTS),
-    check_specs=[check_spec(FROZEN[PLATFORM]), check_spec(NO_LATE_ROWS)],
+    check_specs=[_of_each_day(FROZEN[PLATFORM]), _of_each_day(NO_LATE_ROWS)],
     **_COMMON,
 )
 def platform_snapshot(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[object]:
@@ -80,7 +86,7 @@ def platform_snapshot(context: dg.AssetExecutionContext, platform: Platform) -> 
 @dg.asset(
     deps=["core_banking_snapshot", "platform_snapshot"],
     kinds={"python", "great_expectations"},
-    check_specs=[check_spec(check) for check in gate.STAGING_CHECKS],
+    check_specs=[_of_each_day(check) for check in gate.STAGING_CHECKS],
     **_COMMON,
 )
 def settlement_staging(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[object]:
@@ -96,7 +102,7 @@ def settlement_staging(context: dg.AssetExecutionContext, platform: Platform) ->
     # backfill runs it apart from what is around it; so days take turns, and one whose day before is missing says so.
     deps=["settlement_staging"],
     kinds={"python", "duckdb"},
-    check_specs=[check_spec(check) for check in gate.RECONCILIATION_CHECKS],
+    check_specs=[_of_each_day(check) for check in gate.RECONCILIATION_CHECKS],
     **_COMMON,
 )
 def reconciliation(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[object]:
@@ -141,7 +147,7 @@ class Publication(dg.Config):
         )
         for schema in (*DAY_TABLES, AUDITED_DAY_STATUS)
     ],
-    check_specs=[check_spec(check) for check in PUBLISHED_CHECKS],
+    check_specs=[_of_each_day(check) for check in PUBLISHED_CHECKS],
     pool=DAYS_IN_ORDER,
     partitions_def=BUSINESS_DAYS,
 )

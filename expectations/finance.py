@@ -2,7 +2,7 @@
 
 from expectations.core_banking import ENTRY_KINDS
 from expectations.payments import MAX_AMOUNT_MINOR
-from expectations.schema import DataType, Field, TableSchema
+from expectations.schema import DataType, Field, PiiClass, TableSchema
 
 PAYMENT_KINDS = ("sale", "refund", "chargeback", "reversal")
 SIDES = ("bank", "platform")
@@ -74,7 +74,7 @@ _FEE = Field(
     minimum=-MAX_AMOUNT_MINOR,
     maximum=MAX_AMOUNT_MINOR,
 )
-_LAST4 = _text("card_last4", "Last four digits of the card number.", nullable=True)
+_LAST4 = Field("card_last4", _STRING, "Last four digits of the card number.", pii=PiiClass.CARDHOLDER)
 
 PLATFORM_PAYMENTS = TableSchema(
     name="platform_payments",

@@ -144,7 +144,8 @@ class FinancePolicy:
 
     Attributes:
         time_zone, cutoff_hour: when a business day begins.
-        bank_date_basis: the bank's entries of a day are those with this date, `booking_date` or `value_date`.
+        bank_date_basis: of which day an entry of the bank is: `booking_date`, when it is booked; or `value_date`, from
+            when it counts, but not before it is booked.
         composite_window_days: how far the value date of an entry without a known reference may be from the business
             date of the payment that it is matched with.
         fx_rounding_minor: by how much a payout in another currency may be off through rounding; beyond it, the payout

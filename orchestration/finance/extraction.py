@@ -38,7 +38,8 @@ class CoreBanking:
 
     Attributes:
         engine: of SQLAlchemy.
-        date_basis: `booking_date` or `value_date`: which date makes an entry one of a day.
+        date_basis: `booking_date`: an entry is of the day on which it is booked; `value_date`: of the day from which
+            it counts, if it is booked by then, else of the day on which it is booked.
         page_rows: rows per query.
         sleep: waits so many seconds between two attempts.
     """
@@ -65,15 +66,12 @@ class CoreBanking:
             raise BankDayNotClosed(
                 f"the bank has not closed {day}", where=self.place, remedy="wait for its end of day, then run again"
             )
-        dated = bank.JOURNAL_ENTRIES.c[self.date_basis]
-        entries = self._pages(bank.JOURNAL_ENTRIES, LEDGER_ENTRIES, day, ["entry_id"], dated)
-        of_day = sa.select(bank.JOURNAL_ENTRIES.c.entry_id).where(dated == day)
-        within = None if self.date_basis == "booking_date" else bank.POSTINGS.c.entry_id.in_(of_day)
         return {
-            LEDGER_ENTRIES.name: entries,
-            LEDGER_POSTINGS.name: self._pages(
-                bank.POSTINGS, LEDGER_POSTINGS, day, ["entry_id", "leg"], condition=within
+            LEDGER_ENTRIES.name: self._pages(
+                bank.JOURNAL_ENTRIES, LEDGER_ENTRIES, day, ["entry_id"], self._entries_of(day)
             ),
+            # The ledger's own books are kept by booking date, whatever payments are reconciled by.
+            LEDGER_POSTINGS.name: self._pages(bank.POSTINGS, LEDGER_POSTINGS, day, ["entry_id", "leg"]),
             LEDGER_BATCHES.name: self._pages(bank.SETTLEMENT_BATCHES, LEDGER_BATCHES, day, ["batch_id", "currency"]),
             LEDGER_BALANCES.name: self._balances(day),
             LEDGER_CLOSING.name: closing,
@@ -82,6 +80,14 @@ class CoreBanking:
     def read_balances(self, day: date) -> pa.Table:
         """The bank's closing balances of a day, as `LEDGER_BALANCES`; empty where it has none."""
         return self._balances(day)
+
+    def _entries_of(self, day: date) -> sa.ColumnElement[bool]:
+        """By value date, an entry counts from that date, but not before it is booked: so that each is of one day."""
+        entries = bank.JOURNAL_ENTRIES.c
+        if self.date_basis == "booking_date":
+            return entries.booking_date == day
+        by_then = sa.and_(entries.value_date == day, entries.booking_date <= day)
+        return sa.or_(by_then, sa.and_(entries.booking_date == day, entries.value_date < day))
 
     def _balances(self, day: date) -> pa.Table:
         return self._pages(bank.ACCOUNT_BALANCES, LEDGER_BALANCES, day, ["account_id"])
@@ -92,12 +98,11 @@ class CoreBanking:
         schema: TableSchema,
         day: date,
         key: Sequence[str],
-        dated: sa.ColumnElement | None = None,
         condition: sa.ColumnElement | None = None,
     ) -> pa.Table:
         """All rows of a day in the order of their key, a page after the last key of the page before."""
         columns = [table.c[name] for name in key]
-        of_day = condition if condition is not None else (table.c.booking_date if dated is None else dated) == day
+        of_day = table.c.booking_date == day if condition is None else condition
         query = sa.select(*(table.c[name] for name in schema.columns)).where(of_day).order_by(*columns)
         pages, last = [], None
         while True:

@@ -194,9 +194,6 @@ def _ledger_complete(connection: duckdb.DuckDBPyConnection, policy: FinancePolic
         FROM {LEDGER_CLOSING.name} AS closing
         """,
     )
-    # By value date, the bank's counts, which are of booking days, say nothing.
-    if policy.bank_date_basis != "booking_date":
-        return LEDGER_COMPLETE.outcome(True, "the day is one of value dates, of which the bank gives no totals")
     off = _rows(
         connection,
         f"""
@@ -211,6 +208,9 @@ def _ledger_complete(connection: duckdb.DuckDBPyConnection, policy: FinancePolic
         ORDER BY ALL
         """,
     )
+    if policy.bank_date_basis != "booking_date":
+        # Of the entries booked on the day, those that count from a later one are not here; nor are batches whole.
+        off, counted = [], [(found[2], found[1], found[2], found[3]) for found in counted]
     is_counted = len(counted) == 1 and counted[0][:2] == counted[0][2:]
     entries, postings = counted[0][2:] if counted else (0, 0)
     said = f"{entries:,} entries and {postings:,} postings" + ("" if is_counted else f", the bank says {counted}")
@@ -244,6 +244,7 @@ def _journal_balances(connection: duckdb.DuckDBPyConnection) -> Outcome:
           FROM {LEDGER_POSTINGS.name} GROUP BY entry_id
         ) AS told USING (entry_id)
         WHERE kind <> 'payout' AND merchant_id <> ''
+          AND booking_date = (SELECT max(booking_date) FROM {LEDGER_CLOSING.name})
           AND (amount_minor <> coalesce(to_merchants_minor, 0) OR fee_minor <> coalesce(fees_minor, 0))
         ORDER BY ALL
         """,

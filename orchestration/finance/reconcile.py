@@ -79,7 +79,7 @@ def reconcile(day: DayInputs, policy: FinancePolicy, threads: int | None = None)
         for name in ("payments", "entries", "batches", "opening"):
             connection.register(name, getattr(day, name))
         connection.execute(_PAIRS)
-        _collect_items(connection, day.business_date, policy)
+        connection.execute(_ITEMS.format(day=day.business_date, scale=FX_RATE_SCALE))
         _match_composite_keys(connection, policy.composite_window_days)
         connection.execute(_MATCH_BATCHES)
         connection.execute(_GROUPS.format(rounding=policy.fx_rounding_minor))
@@ -122,9 +122,9 @@ SELECT 'platform' AS side, transaction_id AS item_id, business_date AS item_date
        NULL::VARCHAR AS break_id, NULL::VARCHAR AS break_type, NULL::DATE AS opened_on, transaction_id AS group_key
 FROM payments ANTI JOIN pairs USING (transaction_id)
 UNION ALL
-SELECT 'bank', entry_id::VARCHAR, {basis}, value_date, kind, reference, batch_id, merchant_id, NULL, NULL, processor,
-       card_last4, currency, amount_minor, fee_minor, NULL, NULL, NULL,
-       CASE WHEN kind = 'settlement' THEN 'batch:' || batch_id || ':' || merchant_id
+SELECT 'bank', entry_id::VARCHAR, DATE '{day}', value_date, kind, reference, batch_id, merchant_id, NULL, NULL,
+       processor, card_last4, currency, amount_minor, fee_minor, NULL, NULL, NULL,
+       CASE WHEN kind = 'settlement' THEN 'batch:' || coalesce(batch_id, '') || ':' || merchant_id
             ELSE coalesce(reference, 'entry:' || entry_id) END
 FROM (FROM entries ANTI JOIN pairs USING (entry_id)) WHERE kind <> 'payout'
 UNION ALL
@@ -151,11 +151,6 @@ SELECT side, item_id, item_date, value_date, kind, reference, settlement_batch_i
        group_key
 FROM opening
 """
-
-
-def _collect_items(connection: duckdb.DuckDBPyConnection, day: date, policy: FinancePolicy) -> None:
-    connection.execute(_ITEMS.format(basis=policy.bank_date_basis, day=day, scale=FX_RATE_SCALE))
-
 
 # Rows that are alone in their group: what the later passes look at.
 _ALONE = """

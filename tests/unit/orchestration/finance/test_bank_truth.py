@@ -68,7 +68,7 @@ def some_payments(seed: int, per_day: int = 60) -> pa.Table:
     return pa.Table.from_pylist(rows, PLATFORM_PAYMENTS.arrow())
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000), mix=MIXES)
 def test_every_break_is_found_with_its_right_name_and_none_is_invented(seed: int, mix: BreakMix):
     payments = some_payments(seed)

@@ -101,10 +101,26 @@ def test_pages_of_any_size_give_the_same_day(engine: sa.Engine, page_rows: int):
     assert day["ledger_closing"].to_pylist() == [{"booking_date": DAY, "entries": ENTRIES, "postings": 2 * ENTRIES}]
 
 
-def test_the_date_basis_decides_what_is_of_a_day(engine: sa.Engine):
-    day = CoreBanking(engine, date_basis="value_date").read_day(DAY)
-    assert day["ledger_entries"].num_rows == ENTRIES + 1
-    assert day["ledger_postings"].num_rows == 2 * (ENTRIES + 1)
+def test_the_date_basis_decides_of_which_day_an_entry_is(engine: sa.Engine):
+    """Each entry is of one day, and of none before it is booked."""
+    bank_by_value = CoreBanking(engine, date_basis="value_date")
+    with engine.begin() as connection:
+        changed = sa.update(bank.JOURNAL_ENTRIES).where(bank.JOURNAL_ENTRIES.c.entry_id == 100)
+        connection.execute(changed.values(value_date=DAY + timedelta(days=1)))
+        closed = {"booking_date": DAY + timedelta(days=1), "closed_at": datetime(2026, 10, 14), "entries": 1}  # noqa: DTZ001
+        connection.execute(sa.insert(bank.CLOSED_DAYS), closed | {"postings": 2})
+    try:
+        days = [bank_by_value.read_day(DAY + timedelta(days=more)) for more in (0, 1)]
+    finally:
+        with engine.begin() as connection:
+            connection.execute(changed.values(value_date=DAY))
+            connection.execute(sa.delete(bank.CLOSED_DAYS).where(bank.CLOSED_DAYS.c.booking_date > DAY))
+    late = 100 - ENTRIES
+    assert [day["ledger_entries"]["entry_id"].to_pylist() for day in days] == [
+        list(range(late + 1, 100)),
+        [late, 100],
+    ]
+    assert [day["ledger_postings"].num_rows for day in days] == [2 * ENTRIES, 2]
 
 
 def test_a_day_that_the_bank_has_not_closed_is_not_read(engine: sa.Engine):

@@ -1,6 +1,6 @@
 """From frozen inputs to published versions: order, restatements, stale days, approvals, what readers see."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,13 @@ from orchestration.finance.breaks import NoSuchBreak, act, list_breaks
 from orchestration.finance.business_day import NotInOrder, read_verdict, staging_folder
 from orchestration.finance.chain import ChainMoved, append, current_days, read_chain
 from orchestration.finance.days import day_states, due_days
+from orchestration.finance.files import FileTampered, output_path
 from orchestration.finance.history import query_at
 from orchestration.finance.publishing import DayBlocked, ReasonMissing
 from orchestration.finance.replay import replay
 from orchestration.finance.restatement import compare
 from orchestration.finance.signatures import KeyUnusable, SameSigner, make_key, register
-from orchestration.finance.snapshots import BANK, InputMissing, folder
+from orchestration.finance.snapshots import BANK, InputMissing, folder, newest_snapshot
 from orchestration.finance.verify import verify
 from orchestration.query import NothingPublished, run_query
 from tests.support.finance import DAY, Books, entries, payments, plain_day
@@ -300,3 +301,41 @@ def test_an_opening_precedes_everything(books: Books):
     with pytest.raises(NotInOrder, match="the books are open already"):
         books.open(NEXT)
     assert [link.manifest.kind for link in current_days(read_chain(books.lake)).values()] == ["opening"]
+
+
+def test_the_same_day_read_again_is_the_same_snapshot(books: Books):
+    platform, bank = plain_day(DAY)
+    books.freeze(platform, bank)
+    first = newest_snapshot(books.lake, BANK, DAY)
+    kept = {path: path.read_bytes() for path in folder(books.lake, BANK, DAY).rglob("*") if path.is_file()}
+    books.now += timedelta(hours=1)
+    books.freeze(platform, bank)
+    assert newest_snapshot(books.lake, BANK, DAY) == first
+    assert {path: path.read_bytes() for path in folder(books.lake, BANK, DAY).rglob("*") if path.is_file()} == kept
+    books.freeze(platform, entries())
+    other = newest_snapshot(books.lake, BANK, DAY)
+    assert other.snapshot != first.snapshot
+    books.freeze(platform, bank)
+    assert newest_snapshot(books.lake, BANK, DAY) == first
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+@pytest.mark.parametrize("first", [date(2026, 10, 30), date(2026, 12, 30), date(2028, 2, 27)])
+def test_months_end_like_any_other_day(tmp_path: Path, first: date):
+    books = Books(Lake(tmp_path / "lake"), now=datetime(2028, 4, 1, tzinfo=UTC))
+    books.open(first)
+    days = [first + timedelta(days=at) for at in range(4)]
+    for day in days:
+        books.run(*plain_day(day), day=day)
+    assert list(statuses(books)) == days and set(statuses(books).values()) == {("audited", 1)}
+
+
+def test_a_damaged_file_is_not_published_again(books: Books):
+    platform, bank = plain_day(DAY)
+    link = books.run(platform, bank).link
+    path = output_path(books.lake, link.manifest.outputs["audited_daily_settlement"])
+    path.write_bytes(path.read_bytes()[:-10])
+    more = (payments(*platform.to_pylist(), {"transaction_id": "T9"}), bank)
+    books.run(*more, reason="late")
+    with pytest.raises(FileTampered, match="not a file of audited_daily_settlement"):
+        books.run(platform, bank, reason="and back")

@@ -6,7 +6,7 @@ from pathlib import Path
 from expectations.catalog import Lake
 from expectations.errors import TollgateError
 from orchestration.finance import gate
-from orchestration.finance.business_day import Verdict, read_verdict
+from orchestration.finance.business_day import failed_checks, read_verdict
 from orchestration.finance.signatures import Approval, approve, load_key, read_approvals, store_approval
 
 
@@ -28,17 +28,17 @@ def approve_day(lake: Lake, day: date, reason: str, key: Path | None, registry: 
     Raises:
         NothingToApprove: the day is not blocked, or by more than tolerance.
     """
-    verdict = read_verdict(lake, day)
-    blocking = _liftable(verdict, day)
-    earlier = read_approvals(lake, day, verdict.staged)
-    signed = approve(day, verdict.staged, blocking, reason, load_key(key) if key else None, registry, now, earlier)
+    blocking = _liftable(sorted(check.check for check in failed_checks(lake, day)), day)
+    # What is blocked by tolerance was judged, so there is a verdict.
+    staged = read_verdict(lake, day).staged
+    earlier = read_approvals(lake, day, staged)
+    signed = approve(day, staged, blocking, reason, load_key(key) if key else None, registry, now, earlier)
     store_approval(lake, signed)
     return signed
 
 
-def _liftable(verdict: Verdict | None, day: date) -> list[str]:
-    failed = sorted(check.check for check in verdict.failed) if verdict else []
-    if verdict is None or not failed:
+def _liftable(failed: list[str], day: date) -> list[str]:
+    if not failed:
         raise NothingToApprove(f"{day} is not blocked", remedy="`tollgate finance days` shows what is")
     hard = sorted({*failed} - gate.LIFTABLE)
     if hard:

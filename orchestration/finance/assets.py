@@ -7,11 +7,11 @@ import dagster as dg
 
 from expectations.finance import AUDITED_DAY_STATUS, BANK_TABLES, DAY_TABLES, PLATFORM_PAYMENTS
 from expectations.thresholds import FINANCE
-from orchestration.alerts.notifier import notify
 from orchestration.finance import gate
 from orchestration.finance.business_day import Judgement, reconcile_staged, stage
 from orchestration.finance.days import NO_LATE_ROWS, late_rows_outcome
 from orchestration.finance.extraction import connect
+from orchestration.finance.nightly import tell_if_blocked
 from orchestration.finance.partitions import BUSINESS_DAYS, DAYS_IN_ORDER
 from orchestration.finance.platform_payments import read_platform_day
 from orchestration.finance.published_checks import PUBLISHED_CHECKS, judge_published
@@ -91,10 +91,12 @@ def platform_snapshot(context: dg.AssetExecutionContext, platform: Platform) -> 
 )
 def settlement_staging(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[object]:
     """Which frozen inputs, opening and resolutions the day is reconciled from: apart from all that readers see."""
-    staged = stage(platform.lake(), _day(context), FINANCE)
+    settings, day = platform.settings(), _day(context)
+    staged = stage(platform.lake(), day, FINANCE)
     snapshots = {f"{side} snapshot": taken.snapshot for side, taken in staged.inputs.snapshots.items()}
     yield dg.MaterializeResult(metadata={**staged.rows, **snapshots, "resolutions": len(staged.inputs.actions)})
     yield from map(check_result, staged.outcomes)
+    tell_if_blocked(settings, day)
 
 
 @dg.asset(
@@ -116,9 +118,7 @@ def reconciliation(context: dg.AssetExecutionContext, platform: Platform) -> Ite
         if not outcome.passed:
             result = result._replace(metadata={**result.metadata, "breaks": figures["breaks"]})
         yield result
-    if judged.verdict.failed:
-        reasons = "; ".join(f"{check.check}: {check.summary}" for check in judged.verdict.failed)
-        notify(settings.notify_urls, f"Tollgate: business day {day} is blocked", reasons)
+    tell_if_blocked(settings, day)
 
 
 class Publication(dg.Config):

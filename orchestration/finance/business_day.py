@@ -322,6 +322,15 @@ def read_verdict(lake: Lake, day: date) -> Verdict | None:
     return Verdict.model_validate_json(path.read_bytes()) if path.exists() else None
 
 
+def failed_checks(lake: Lake, day: date) -> tuple[CheckVerdict, ...]:
+    """Why the newest attempt at a day is blocked, if it is: also one that did not come to be reconciled."""
+    verdict = read_verdict(lake, day)
+    if verdict is not None:
+        return verdict.failed
+    path = staging_folder(lake, day) / "staging_checks.json"
+    return tuple(check for check in _read_checks(path) if not check.passed) if path.exists() else ()
+
+
 def read_staged(lake: Lake, day: date) -> dict[str, pa.Table]:
     """The outputs of the newest attempt."""
     place = staging_folder(lake, day)

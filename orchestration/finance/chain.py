@@ -7,12 +7,14 @@ publishes a day. `docs/finance_proof.md` describes the format for those who veri
 import json
 import os
 import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, field_serializer
 
 from expectations.card_numbers import fingerprint
@@ -238,9 +240,18 @@ def read_link(path: Path) -> Link:
 
 
 def read_head(lake: Lake) -> Head | None:
-    """What `head.json` says; None where there is none."""
+    """What `head.json` says; None where there is none.
+
+    Raises:
+        ChainBroken: it is no head.
+    """
     path = chain_folder(lake) / "head.json"
-    return Head.model_validate_json(path.read_bytes()) if path.exists() else None
+    try:
+        return Head.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ChainBroken("not a head", where=path, remedy="restore it from a copy") from error
 
 
 def append(lake: Lake, draft: Draft, expected_head: str, passed: CommitPoint = lambda point: None) -> Link:
@@ -254,11 +265,17 @@ def append(lake: Lake, draft: Draft, expected_head: str, passed: CommitPoint = l
 
     Raises:
         ChainMoved: the chain has another head meanwhile.
+        ChainBroken: `head.json` names a manifest that is not there: the end of the chain was cut off or changed.
     """
+    # Read before the manifests: one that is published in between must not look like one that is lost.
+    head = read_head(lake)
     links = read_chain(lake)
+    _check_holds(lake, head, links)
     found = links[-1].hash if links else ""
     if found != expected_head:
         raise _moved(lake)
+    # Before another manifest comes, so that the head is never more than one behind.
+    mend_head(lake, links)
     manifest = Manifest(sequence=len(links) + 1, previous=found, **draft.model_dump())
     content = canonical_json(manifest.model_dump(mode="json"))
     path = manifest_path(lake, manifest.sequence)
@@ -273,8 +290,7 @@ def append(lake: Lake, draft: Draft, expected_head: str, passed: CommitPoint = l
 def mend_head(lake: Lake, links: Sequence[Link]) -> None:
     """Brings `head.json` to the last manifest, where a publisher was killed between the two."""
     head = read_head(lake)
-    is_behind = head is None or (head.sequence == len(links) - 1 and head.hash == links[-1].manifest.previous)
-    if links and is_behind:
+    if links and (head is None or (head.sequence < len(links) and _is_in(head, links))):
         _write_head(lake, links[-1])
 
 
@@ -303,16 +319,17 @@ def create_exclusively(path: Path, content: bytes) -> None:
         FileExistsError: it is there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(hidden, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    # Random, since the threads of one process may race for the same file.
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
+        with open(hidden, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         # A link, unlike a rename, does not replace what is there.
         os.link(hidden, path)
     finally:
-        hidden.unlink()
+        hidden.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
@@ -324,9 +341,27 @@ def _create(path: Path, content: bytes, lake: Lake) -> None:
 
 
 def _write_head(lake: Lake, link: Link) -> None:
-    content = {"sequence": link.manifest.sequence, "hash": link.hash}
-    with replacing(chain_folder(lake) / "head.json") as file:
-        file.write(canonical_json(content))
+    """Names the last manifest, unless whoever published after it was quicker."""
+    lake.locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(lake.locks / "finance_head.lock"):
+        head = read_head(lake)
+        if head is None or head.sequence < link.manifest.sequence:
+            with replacing(chain_folder(lake) / "head.json") as file:
+                file.write(canonical_json({"sequence": link.manifest.sequence, "hash": link.hash}))
+
+
+def _check_holds(lake: Lake, head: Head | None, links: Sequence[Link]) -> None:
+    """Nothing is put behind a chain whose end is gone: the next head would hide that it is."""
+    if head is not None and not _is_in(head, links):
+        raise ChainBroken(
+            f"head.json names a manifest {head.sequence} that is not there",
+            where=chain_folder(lake),
+            remedy="`tollgate finance verify` says what was changed; restore it from a copy",
+        )
+
+
+def _is_in(head: Head, links: Sequence[Link]) -> bool:
+    return 1 <= head.sequence <= len(links) and links[head.sequence - 1].hash == head.hash
 
 
 def _moved(lake: Lake) -> ChainMoved:

@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 from expectations.business_days import CALENDAR, BusinessCalendar
 from expectations.catalog import Lake
 from expectations.finance import PLATFORM_PAYMENTS
-from orchestration.finance.business_day import Verdict, read_verdict
+from orchestration.finance.business_day import failed_checks
 from orchestration.finance.chain import Link, current_days, read_chain
 from orchestration.finance.platform_payments import payments_per_day
 from orchestration.finance.register import day_register
@@ -56,7 +55,6 @@ def day_states(lake: Lake) -> list[DayState]:
     states = []
     for day in sorted({*register, *blocked}):
         line = register.get(day)
-        failed = "; ".join(f"{check.check}: {check.summary}" for check in blocked[day].failed) if day in blocked else ""
         states.append(
             DayState(
                 business_date=day,
@@ -64,7 +62,7 @@ def day_states(lake: Lake) -> list[DayState]:
                 version=line["version"] if line else 0,
                 payments=line["payments"] if line else 0,
                 open_breaks=line["open_breaks"] if line else 0,
-                why=failed or (line["reason"] or "" if line else ""),
+                why=blocked.get(day) or (line and line["reason"]) or "",
                 late_payments=late.get(day, 0),
                 sequence=line["sequence"] if line else 0,
             )
@@ -86,13 +84,13 @@ def due_days(lake: Lake, now: datetime, calendar: BusinessCalendar = CALENDAR) -
     return days[:1] if days and days[0] in blocked_days(lake) else days
 
 
-def blocked_days(lake: Lake) -> dict[date, Verdict]:
-    """Days whose newest attempt did not pass."""
+def blocked_days(lake: Lake) -> dict[date, str]:
+    """Days whose newest attempt did not pass, and why."""
     found = {}
     for folder in sorted((lake.finance / "staging").glob("*-*-*")):
-        verdict = read_verdict(lake, date.fromisoformat(Path(folder).name))
-        if verdict is not None and verdict.failed:
-            found[verdict.inputs.business_date] = verdict
+        day = date.fromisoformat(folder.name)
+        if failed := failed_checks(lake, day):
+            found[day] = "; ".join(f"{check.check}: {check.summary}" for check in failed)
     return found
 
 

@@ -8,10 +8,12 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 
 import duckdb
 import pyarrow as pa
 
+from expectations.core_banking import FX_RATE_SCALE
 from expectations.finance import (
     AUDITED_DAILY_BREAKS,
     AUDITED_DAILY_REVENUE,
@@ -125,7 +127,11 @@ def judge_result(judged: Judged, policy: FinancePolicy, approval: str) -> list[O
         policy: what may be unexplained.
         approval: who has signed for what is beyond tolerance; empty if nobody has.
     """
-    frames = {"opening": judged.opening, "balances_before": judged.balances_before}
+    frames = {
+        "opening": judged.opening,
+        "balances_before": judged.balances_before,
+        "payouts": _payouts_off(judged.inputs[LEDGER_BATCHES.name]),
+    }
     with _over(judged.inputs | judged.outputs | frames) as connection:
         return [
             _rows_conserved(connection),
@@ -239,9 +245,11 @@ def _journal_balances(connection: duckdb.DuckDBPyConnection) -> Outcome:
         SELECT entry_id FROM {LEDGER_ENTRIES.name} AS entries
         LEFT JOIN (
           SELECT entry_id,
-            sum(credit_minor - debit_minor) FILTER (account_id LIKE 'merchants:%') AS to_merchants_minor,
-            sum(debit_minor - credit_minor) FILTER (account_id LIKE 'fees:%') AS fees_minor
-          FROM {LEDGER_POSTINGS.name} GROUP BY entry_id
+            sum(credit_minor - debit_minor) FILTER (account_id = 'merchants:' || postings.currency)
+              AS to_merchants_minor,
+            sum(debit_minor - credit_minor) FILTER (account_id = 'fees:' || processor || ':' || postings.currency)
+              AS fees_minor
+          FROM {LEDGER_POSTINGS.name} AS postings JOIN {LEDGER_ENTRIES.name} USING (entry_id) GROUP BY entry_id
         ) AS told USING (entry_id)
         WHERE kind <> 'payout' AND merchant_id <> ''
           AND booking_date = (SELECT max(booking_date) FROM {LEDGER_CLOSING.name})
@@ -313,43 +321,54 @@ def _rows_conserved(connection: duckdb.DuckDBPyConnection) -> Outcome:
     )
 
 
+def _payouts_off(batches: pa.Table) -> pa.Table:
+    """What each payout is off by: it should be net times rate, rounded half to even."""
+    off = [
+        {
+            "currency": row["payout_currency"],
+            "off_minor": row["payout_minor"] - round(Fraction(row["net_minor"] * row["fx_rate_e8"], FX_RATE_SCALE)),
+        }
+        for row in batches.to_pylist()
+    ]
+    return pa.Table.from_pylist(off, pa.schema([("currency", pa.string()), ("off_minor", pa.int64())]))
+
+
 # Both sides of the identity per currency, from the frozen inputs; payouts that are off belong to the bank's side.
 _IDENTITY = f"""
-SELECT currency, sum(platform)::BIGINT AS platform, sum(carried_in)::BIGINT AS carried_in, sum(bank)::BIGINT AS bank,
-       sum(open)::BIGINT AS open, sum(written_off)::BIGINT AS written_off, sum(settled)::BIGINT AS settled,
-       sum(earned)::BIGINT AS earned
-FROM (
-  SELECT currency, amount_minor - fee_minor AS platform, 0 AS carried_in, 0 AS bank, 0 AS open, 0 AS written_off,
-         0 AS settled, 0 AS earned
-  FROM {PLATFORM_PAYMENTS.name}
-  UNION ALL SELECT currency, 0, CASE side WHEN 'platform' THEN 1 ELSE -1 END * (amount_minor - fee_minor), 0, 0, 0, 0, 0
+WITH amounts AS (
+  SELECT 'platform' AS part, currency, amount_minor - fee_minor AS net FROM {PLATFORM_PAYMENTS.name}
+  UNION ALL SELECT 'carried in', currency, CASE side WHEN 'platform' THEN 1 ELSE -1 END * (amount_minor - fee_minor)
   FROM opening
-  UNION ALL SELECT currency, 0, 0, amount_minor - fee_minor, 0, 0, 0, 0 FROM {LEDGER_ENTRIES.name}
-  WHERE kind <> 'payout'
-  UNION ALL SELECT currency, 0, 0, amount_minor - fee_minor, 0, 0, 0, 0 FROM reconciled_rows
-  WHERE side = 'bank' AND kind = 'payout' AND item_date = (SELECT max(booking_date) FROM {LEDGER_CLOSING.name})
-  UNION ALL SELECT currency, 0, 0, 0, net_minor, 0, 0, 0 FROM {AUDITED_DAILY_BREAKS.name} WHERE status = 'open'
-  UNION ALL SELECT currency, 0, 0, 0, 0, net_minor, 0, 0 FROM {AUDITED_DAILY_BREAKS.name}
+  UNION ALL SELECT 'bank', currency, amount_minor - fee_minor FROM {LEDGER_ENTRIES.name} WHERE kind <> 'payout'
+  UNION ALL SELECT 'bank', currency, off_minor FROM payouts
+  UNION ALL SELECT 'open', currency, net_minor FROM {AUDITED_DAILY_BREAKS.name} WHERE status = 'open'
+  UNION ALL SELECT 'written off', currency, net_minor FROM {AUDITED_DAILY_BREAKS.name}
   WHERE resolution = 'written_off'
-  UNION ALL
-  SELECT currency, 0, 0, 0, 0, 0,
-    gross_minor - refunds_minor - chargebacks_minor - reversals_minor - fees_minor + carried_in_minor, 0
+  UNION ALL SELECT 'settled platform', currency,
+    gross_minor - refunds_minor - chargebacks_minor - reversals_minor - fees_minor
   FROM {AUDITED_DAILY_SETTLEMENT.name}
-  UNION ALL SELECT currency, 0, 0, 0, 0, 0, 0, gross_minor - deductions_minor - fees_minor
+  UNION ALL SELECT 'settled carried in', currency, carried_in_minor FROM {AUDITED_DAILY_SETTLEMENT.name}
+  UNION ALL SELECT 'settled bank', currency, bank_net_minor FROM {AUDITED_DAILY_SETTLEMENT.name}
+  UNION ALL SELECT 'settled open', currency, open_breaks_minor FROM {AUDITED_DAILY_SETTLEMENT.name}
+  UNION ALL SELECT 'settled written off', currency, written_off_minor FROM {AUDITED_DAILY_SETTLEMENT.name}
+  UNION ALL SELECT 'earned platform', currency, gross_minor - deductions_minor - fees_minor
   FROM {AUDITED_DAILY_REVENUE.name}
 )
-GROUP BY currency ORDER BY currency
+SELECT currency, part, sum(net)::BIGINT FROM amounts GROUP BY ALL ORDER BY ALL
 """
+_PARTS = ("platform", "carried in", "bank", "open", "written off")
 
 
 def _money_conserved(connection: duckdb.DuckDBPyConnection) -> Outcome:
-    found = _rows(connection, _IDENTITY)
+    found: dict[str, dict[str, int]] = {}
+    for currency, part, net in _rows(connection, _IDENTITY):
+        found.setdefault(currency, {})[part] = net
     off = {
-        currency: platform + carried_in - bank - still_open - written_off
-        for currency, platform, carried_in, bank, still_open, written_off, settled, earned in found
-        if platform + carried_in != bank + still_open + written_off
-        or settled != platform + carried_in
-        or earned != platform
+        currency: sides
+        for currency, nets in found.items()
+        if (sides := _difference(nets))
+        or any(nets.get(f"settled {part}", 0) != nets.get(part, 0) for part in _PARTS)
+        or nets.get("earned platform", 0) != nets.get("platform", 0)
     }
     # Within the tables, row by row.
     broken = _rows(
@@ -365,11 +384,11 @@ def _money_conserved(connection: duckdb.DuckDBPyConnection) -> Outcome:
         """,
     )
     faults = [
-        *([f"off by {display(off)}"] if off else []),
+        *([f"off by {display(off)}, or a table is not what was frozen"] if off else []),
         *([f"rows that do not add up: {_some(broken)}"] if broken else []),
     ]
-    nets = {row[0]: row[1] for row in found}
-    opens = {row[0]: row[4] for row in found if row[4]}
+    nets = {currency: of.get("platform", 0) for currency, of in found.items()}
+    opens = {currency: of["open"] for currency, of in found.items() if of.get("open")}
     return MONEY_CONSERVED.outcome(
         not faults,
         "; ".join(faults) or f"net {display(nets) or 'nothing'}; in open breaks {display(opens) or 'nothing'}",
@@ -377,6 +396,12 @@ def _money_conserved(connection: duckdb.DuckDBPyConnection) -> Outcome:
         rows_off=len(broken),
         **{f"open {currency} (minor units)": amount for currency, amount in opens.items()},
     )
+
+
+def _difference(nets: Mapping[str, int]) -> int:
+    """What the identity is off by, in minor units."""
+    platform, carried_in, bank, still_open, written_off = (nets.get(part, 0) for part in _PARTS)
+    return platform + carried_in - bank - still_open - written_off
 
 
 def _balances_roll(connection: duckdb.DuckDBPyConnection) -> Outcome:

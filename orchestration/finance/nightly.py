@@ -7,7 +7,7 @@ from expectations.finance import PLATFORM_PAYMENTS
 from expectations.settings import Settings
 from expectations.thresholds import FINANCE, FinancePolicy
 from orchestration.alerts.notifier import notify
-from orchestration.finance.business_day import Judgement, reconcile_staged, stage
+from orchestration.finance.business_day import Judgement, failed_checks, reconcile_staged, stage
 from orchestration.finance.extraction import connect
 from orchestration.finance.platform_payments import read_platform_day
 from orchestration.finance.publishing import Published, Publisher
@@ -34,10 +34,16 @@ def judge_day(settings: Settings, day: date, policy: FinancePolicy = FINANCE) ->
     lake = Lake(settings.lake)
     stage(lake, day, policy)
     judged = reconcile_staged(lake, day, settings.finance_keys, settings.finance_unsigned_approvals)
-    if judged.verdict.failed:
-        reasons = "; ".join(f"{check.check}: {check.summary}" for check in judged.verdict.failed)
-        notify(settings.notify_urls, f"Tollgate: business day {day} is blocked", reasons)
+    tell_if_blocked(settings, day)
     return judged
+
+
+def tell_if_blocked(settings: Settings, day: date) -> None:
+    """Sends an alert with the checks that the newest attempt at a day failed."""
+    failed = failed_checks(Lake(settings.lake), day)
+    if failed:
+        reasons = "; ".join(f"{check.check}: {check.summary}" for check in failed)
+        notify(settings.notify_urls, f"Tollgate: business day {day} is blocked", reasons)
 
 
 def run_day(

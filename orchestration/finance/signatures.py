@@ -13,12 +13,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, field_serializer
+from pydantic import BaseModel, ConfigDict, TypeAdapter, field_serializer
 
 from expectations.catalog import Lake
 from expectations.errors import TollgateError
 from expectations.files import replacing
-from orchestration.finance.chain import Link, canonical_json, chain_folder, create_exclusively
+from orchestration.finance.chain import ChainBroken, Link, canonical_json, chain_folder, create_exclusively
 
 Role = Literal["maker", "checker"]
 UNSIGNED = "nobody"
@@ -39,6 +39,9 @@ class RegisteredKey(BaseModel):
 
     key: str
     registered_at: datetime
+
+
+_REGISTRY = TypeAdapter(dict[str, RegisteredKey])
 
 
 class Approval(BaseModel):
@@ -157,10 +160,17 @@ def is_signed_by(public: str, message: bytes, signature: str) -> bool:
 
 
 def registered(registry: Path) -> dict[str, RegisteredKey]:
-    """The registered keys by name; none where there is no registry."""
+    """The registered keys by name; none where there is no registry.
+
+    Raises:
+        KeyUnusable: it cannot be read as one.
+    """
     if not registry.exists():
         return {}
-    return {name: RegisteredKey.model_validate(entry) for name, entry in json.loads(registry.read_bytes()).items()}
+    try:
+        return _REGISTRY.validate_json(registry.read_bytes())
+    except ValueError as error:
+        raise KeyUnusable("not a registry of keys", where=registry, remedy="restore it from a copy") from error
 
 
 def register(registry: Path, name: str, public: str, now: datetime) -> None:
@@ -207,9 +217,18 @@ def sign_link(lake: Lake, link: Link, key: Ed25519PrivateKey, registry: Path) ->
 
 
 def read_signature(lake: Lake, link: Link) -> ManifestSignature | None:
-    """The signature under a manifest; None where there is none."""
+    """The signature under a manifest; None where there is none.
+
+    Raises:
+        ChainBroken: what is there is none.
+    """
     path = signature_path(lake, link)
-    return ManifestSignature.model_validate_json(path.read_bytes()) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return ManifestSignature.model_validate_json(path.read_bytes())
+    except ValueError as error:
+        raise ChainBroken("not a signature", where=path, remedy="sign the manifest again") from error
 
 
 def signature_path(lake: Lake, link: Link) -> Path:
@@ -299,9 +318,9 @@ def explain_approvals(
 
 
 def approvals_fault(
-    approvals: Sequence[Approval], staged: str, known: Mapping[str, RegisteredKey], unsigned_allowed: bool
+    approvals: Sequence[Approval], staged: str, known: Mapping[str, RegisteredKey] | None, unsigned_allowed: bool
 ) -> str:
-    """What is wrong with approvals; empty if nothing is."""
+    """What is wrong with approvals; empty if nothing is. Without `known` keys, none is looked up."""
     for approval in approvals:
         if approval.staged != staged:
             return f"the {approval.role} signed for another attempt"
@@ -309,10 +328,12 @@ def approvals_fault(
             if not unsigned_allowed:
                 return f"the {approval.role}'s approval is not signed"
             continue
-        if approval.by not in known or known[approval.by].key != approval.public_key:
+        if known is not None and (approval.by not in known or known[approval.by].key != approval.public_key):
             return f"the {approval.role}'s key is not registered"
         if not approval.is_valid():
             return f"the {approval.role}'s signature is not valid"
+    if len({approval.checks for approval in approvals}) > 1:
+        return "maker and checker signed for different checks"
     signed = [approval for approval in approvals if approval.signature is not None]
     is_one = len({approval.public_key for approval in signed}) < len(signed)
     return "maker and checker are one" if is_one or len({each.by for each in signed}) < len(signed) else ""

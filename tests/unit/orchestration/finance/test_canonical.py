@@ -120,3 +120,35 @@ def test_a_key_that_comes_twice_is_refused():
 def test_a_table_of_another_shape_is_refused(change, message: str):
     with pytest.raises(NotCanonical, match=message):
         content_hash(change(table([{"text": "a", "number": 1}])), SCHEMA)
+
+
+@given(ROWS.filter(bool), st.data())
+def test_any_single_value_that_changes_changes_the_hash(rows: list[dict], data):
+    at = data.draw(st.integers(0, len(rows) - 1))
+    other, name = data.draw(ROW), data.draw(st.sampled_from(SCHEMA.columns))
+    changed = [*rows[:at], rows[at] | {name: other[name]}, *rows[at + 1 :]]
+    keys = {(row["text"], row["number"]) for row in changed}
+    if other[name] != rows[at][name] and len(keys) == len(rows):
+        assert content_hash(table(changed), SCHEMA) != content_hash(table(rows), SCHEMA)
+
+
+@given(st.none() | TEXT, st.none() | TEXT)
+def test_two_texts_are_never_written_alike(one: str | None, other: str | None):
+    def line(note: str | None) -> str:
+        return canonical_lines(table([{"text": "a", "number": 1, "note": note}]), SCHEMA)[0].as_py()
+
+    assert (line(one) == line(other)) == (one == other)
+    assert line(one).count("\t") == len(SCHEMA.fields) - 1 and line(one).count("\n") == 1 and "\r" not in line(one)
+
+
+def test_it_does_not_depend_on_the_number_of_threads():
+    rows = [{"text": f"t{number % 100}", "number": number, "note": "a\tb"} for number in range(3_000)]
+    before = pa.cpu_count()
+    try:
+        found = []
+        for threads in (1, 4):
+            pa.set_cpu_count(threads)
+            found.append(content_hash(table(rows[::-1]), SCHEMA))
+    finally:
+        pa.set_cpu_count(before)
+    assert found[0] == found[1] == content_hash(table(rows), SCHEMA)

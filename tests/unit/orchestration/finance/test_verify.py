@@ -12,9 +12,18 @@ import pytest
 
 from expectations.card_numbers import fingerprint
 from expectations.catalog import Lake
-from orchestration.finance.chain import ChainBroken, canonical_json, manifest_path, mend_head, read_chain, read_head
+from orchestration.finance.chain import (
+    ChainBroken,
+    Draft,
+    append,
+    canonical_json,
+    manifest_path,
+    mend_head,
+    read_chain,
+    read_head,
+)
 from orchestration.finance.files import digests_path, output_path
-from orchestration.finance.signatures import make_key, register, sign_link, signature_path
+from orchestration.finance.signatures import Approval, approve, load_key, make_key, register, sign_link, signature_path
 from orchestration.finance.snapshots import BANK, PLATFORM, folder
 from orchestration.finance.verify import Verification, verify
 from tests.support.finance import DAY, Books, payments, plain_day
@@ -186,8 +195,6 @@ def test_a_head_that_is_behind_is_not_tampering_and_is_mended(books: Books):
 def test_signatures_authenticate_the_chain(books: Books):
     key_file = books.lake.root / "publisher.pem"
     register(books.registry, "publisher", make_key(key_file), books.now)
-    from orchestration.finance.signatures import load_key
-
     for link in read_chain(books.lake):
         assert not verify(books.lake, registry=books.registry).is_authenticated
         sign_link(books.lake, link, load_key(key_file), books.registry)
@@ -206,3 +213,110 @@ def test_a_publisher_with_a_key_signs_what_it_publishes(books: Books):
     link = books.run(*plain_day(NEXT + timedelta(days=1)), day=NEXT + timedelta(days=1)).link
     assert signature_path(books.lake, link).exists()
     assert verify(books.lake, registry=books.registry).findings == ()
+
+
+def garbled(books: Books, sequence: int = 2, **change: object) -> list[str]:
+    """What is found after a manifest was changed by hand, in no canonical form."""
+    path = manifest_path(books.lake, sequence)
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
+    return [str(finding) for finding in verify(books.lake).findings]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"configuration": {"tolerance": 0.5}}, "the manifest is not in its canonical form"),
+        ({"actions": [{"at": 1e3}]}, "the manifest is not in its canonical form"),
+        ({"approvals": [{"by": "alice"}]}, "approvals: not what a maker and a checker sign"),
+        (
+            {"outputs": {"secrets": {"rows": 0, "hash": "", "row_digests": "", "file": "x", "file_hash": ""}}},
+            "secrets is no table of finance",
+        ),
+        (
+            {"inputs": {"bank": {"snapshot": "s", "tables": {"secrets": {"rows": 0, "hash": ""}}}}},
+            "frozen input bank/secrets is no table of finance",
+        ),
+    ],
+)
+def test_whatever_a_manifest_says_it_is_a_finding_and_no_crash(books: Books, change: dict, fault: str):
+    assert f"2026-10-12 v1 (manifest 2): {fault}" in garbled(books, **change)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"sequence": "x", "hash": ""}'])
+def test_a_head_that_is_none(books: Books, content: bytes):
+    (books.lake.finance / "chain" / "head.json").write_bytes(content)
+    assert first(verify(books.lake)) == "head.json: not a head"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
+def test_a_signature_that_is_none(books: Books, content: bytes):
+    signature_path(books.lake, read_chain(books.lake)[1]).write_bytes(content)
+    assert first(verify(books.lake)) == "2026-10-12 v1 (manifest 2): the manifest's signature is not a signature"
+
+
+def test_text_that_is_not_utf8(books: Books):
+    def damaged(table: pa.Table) -> pa.Table:
+        raw = pa.array([b"\xff"] * table.num_rows)
+        text = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+        return table.set_column(table.schema.get_field_index("merchant_id"), "merchant_id", text)
+
+    rewrite(settlement(books), lambda table: damaged(table.slice(0, 1)))
+    assert "audited_daily_settlement is not what was published: it holds text that" in first(verify(books.lake))
+
+
+def test_the_first_finding_is_the_first_in_the_chain(books: Books):
+    rewrite(settlement(books), one_cent_more)
+    manifest_path(books.lake, 3).unlink()
+    findings = [str(finding) for finding in verify(books.lake).findings]
+    assert findings[0].startswith("2026-10-12 v1 (manifest 2): audited_daily_settlement")
+    assert findings[1:] == ["manifest 3: is missing: head.json names it"]
+
+
+def test_a_manifest_far_away(books: Books):
+    manifest_path(books.lake, 10**12).write_bytes(manifest_path(books.lake, 3).read_bytes())
+    assert first(verify(books.lake)) == "manifest 4: is missing"
+
+
+def test_frozen_inputs_can_be_left_out(books: Books):
+    path = next(folder(books.lake, BANK, DAY).glob("*/ledger_entries.parquet"))
+    rewrite(path, lambda table: table.slice(1))
+    assert verify(books.lake, inputs=False).findings == ()
+    assert verify(books.lake, inputs=False).tables < verify(books.lake).tables
+
+
+def test_the_first_publisher_was_killed_before_it_wrote_a_head(tmp_path: Path):
+    made = Books(Lake(tmp_path / "lake"))
+    made.open()
+    (made.lake.finance / "chain" / "head.json").unlink()
+    found = verify(made.lake)
+    assert found.findings == () and "one manifest behind" in found.notes[0]
+
+
+def approved_day(books: Books) -> None:
+    """A third day, for which a maker and a checker have signed."""
+    last = read_chain(books.lake)[-1]
+    said = {name: getattr(last.manifest, name) for name in Draft.model_fields}
+    day = NEXT + timedelta(days=1)
+    draft = Draft(**said | {"business_date": day, "opening": last.hash, "inputs": {}})
+    approvals: list[Approval] = []
+    for name in ("alice", "bob"):
+        key_file = books.lake.root / f"{name}.pem"
+        register(books.registry, name, make_key(key_file), books.now)
+        key = load_key(key_file)
+        approvals.append(approve(day, draft.staged(), ["late"], "why", key, books.registry, books.now, approvals))
+    signed = [approval.model_dump(mode="json") for approval in approvals]
+    append(books.lake, draft.model_copy(update={"approvals": signed}), last.hash)
+
+
+def test_approvals_are_checked_without_a_registry_too(books: Books):
+    approved_day(books)
+    assert verify(books.lake, registry=books.registry).findings == ()
+    assert verify(books.lake).findings == ()
+    stranger = books.lake.root / "other_keys.json"
+    register(stranger, "carol", make_key(books.lake.root / "carol.pem"), books.now)
+    assert "the maker's key is not registered" in first(verify(books.lake, registry=stranger))
+    approvals = json.loads(manifest_path(books.lake, 4).read_bytes())["approvals"]
+    approvals[1]["reason"] = "another one"
+    path = manifest_path(books.lake, 4)
+    path.write_bytes(canonical_json(json.loads(path.read_bytes()) | {"approvals": approvals}))
+    assert "approvals: the checker's signature is not valid" in first(verify(books.lake))

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and stay after a power cut."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,3 +31,24 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def create_exclusively(path: Path, content: bytes) -> None:
+    """Makes a file that must not be there yet; it appears whole.
+
+    Raises:
+        FileExistsError: it is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Random, since the threads of one process may race for the same file.
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(hidden, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, does not replace what is there.
+        os.link(hidden, path)
+    finally:
+        hidden.unlink(missing_ok=True)
+    sync_folder(path.parent)

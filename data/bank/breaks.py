@@ -48,7 +48,7 @@ class BreakMix:
 DEFAULT_MIX = BreakMix()
 NO_BREAKS = BreakMix(**{each.name: 0.0 for each in fields(BreakMix)})
 
-_PER_PAYMENT = (
+PER_PAYMENT = (
     "missing_at_bank",
     "late_posting",
     "missing_at_platform",
@@ -98,7 +98,7 @@ def book_day(
     _book_groups(bookings, day, payments.filter(pa.array(in_bulk >= 0)), in_bulk[in_bulk >= 0])
     for at in np.flatnonzero(kinds >= 0):
         payment = {name: payments.column(name)[int(at)].as_py() for name in payments.column_names}
-        _BOOKED[_PER_PAYMENT[kinds[at]]](_Booking(bookings, day, payment, rng, recent_keys, mix))
+        _BOOKED[PER_PAYMENT[kinds[at]]](_Booking(bookings, day, payment, rng, recent_keys, mix))
 
 
 def composite_keys(payments: pa.Table) -> Iterator[tuple]:
@@ -107,10 +107,10 @@ def composite_keys(payments: pa.Table) -> Iterator[tuple]:
 
 
 def _draw_kinds(rng: np.random.Generator, count: int, mix: BreakMix) -> np.ndarray:
-    """Per payment, the position in `_PER_PAYMENT` of what happens to it; -1 for nothing."""
-    bounds = np.cumsum([getattr(mix, name) for name in _PER_PAYMENT])
+    """Per payment, the position in `PER_PAYMENT` of what happens to it; -1 for nothing."""
+    bounds = np.cumsum([getattr(mix, name) for name in PER_PAYMENT])
     drawn = np.searchsorted(bounds, rng.random(count), side="right")
-    return np.where(drawn < len(_PER_PAYMENT), drawn, -1)
+    return np.where(drawn < len(PER_PAYMENT), drawn, -1)
 
 
 def _choose_groups(

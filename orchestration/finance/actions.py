@@ -1,6 +1,5 @@
 """What controllers do about breaks: assign, comment, resolve. An append-only record; nothing in it is ever changed."""
 
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from expectations.catalog import Lake
 from expectations.errors import LakeBusy
-from expectations.files import sync_folder
+from expectations.files import create_exclusively
 
 _TRIES = 100
 
@@ -51,24 +50,16 @@ def record(lake: Lake, break_id: str, kind: ActionKind, by: str, text: str, now:
     Raises:
         LakeBusy: others keep taking its place.
     """
-    place = _folder(lake)
-    place.mkdir(parents=True, exist_ok=True)
     for _ in range(_TRIES):
         action = Action(
             sequence=len(read_actions(lake)) + 1, break_id=break_id, kind=kind, by=by, at=now.astimezone(UTC), text=text
         )
-        hidden = place / f".{action.sequence:06d}.{os.getpid()}.tmp"
-        hidden.write_bytes(action.model_dump_json().encode() + b"\n")
         try:
-            # A link does not replace what is there, so that of two at once each gets a place of its own.
-            os.link(hidden, _path(lake, action.sequence))
-        except FileExistsError:
+            create_exclusively(_path(lake, action.sequence), action.model_dump_json().encode() + b"\n")
+        except FileExistsError:  # Of two at once, each gets a place of its own.
             continue
-        finally:
-            hidden.unlink()
-        sync_folder(place)
         return action
-    raise LakeBusy("others write to the record of actions", where=place, remedy="try again")
+    raise LakeBusy("others write to the record of actions", where=_folder(lake), remedy="try again")
 
 
 def read_actions(lake: Lake) -> list[Action]:

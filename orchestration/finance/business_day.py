@@ -34,7 +34,7 @@ from orchestration.finance import gate
 from orchestration.finance.actions import Action, read_actions, resolutions
 from orchestration.finance.audited_tables import audited_tables
 from orchestration.finance.canonical import content_hash
-from orchestration.finance.chain import Link, current_days, read_chain, staged_identity, stale_days
+from orchestration.finance.chain import Check, Link, TableHash, current_days, read_chain, staged_identity, stale_days
 from orchestration.finance.files import output_path
 from orchestration.finance.gate_contract import check_result, check_staging
 from orchestration.finance.reconcile import DayInputs, reconcile
@@ -42,7 +42,6 @@ from orchestration.finance.signatures import explain_approvals, read_approvals
 from orchestration.finance.snapshots import (
     BANK,
     PLATFORM,
-    FrozenTable,
     Snapshot,
     changed_tables,
     newest_snapshot,
@@ -82,7 +81,7 @@ class StagedInputs(BaseModel):
         """The recorded configuration."""
         return FinancePolicy(**self.configuration)
 
-    def identity(self, outputs: Mapping[str, FrozenTable]) -> str:
+    def identity(self, outputs: Mapping[str, TableHash]) -> str:
         """What is approved, if anything is: these inputs with these outputs."""
         # When a snapshot was taken, and from where, makes no other day of it.
         return staged_identity(
@@ -93,17 +92,6 @@ class StagedInputs(BaseModel):
             self.configuration,
             {name: table.hash for name, table in outputs.items()},
         )
-
-
-class CheckVerdict(BaseModel):
-    """A check's verdict, as it is kept."""
-
-    model_config = ConfigDict(frozen=True)
-
-    asset: str
-    check: str
-    passed: bool
-    summary: str
 
 
 class Verdict(BaseModel):
@@ -121,16 +109,16 @@ class Verdict(BaseModel):
 
     staged: str
     inputs: StagedInputs
-    outputs: dict[str, FrozenTable]
-    checks: tuple[CheckVerdict, ...]
+    outputs: dict[str, TableHash]
+    checks: tuple[Check, ...]
     is_by_approval: bool
 
     @property
-    def failed(self) -> tuple[CheckVerdict, ...]:
+    def failed(self) -> tuple[Check, ...]:
         """Why the day is blocked. A check without a verdict did not pass."""
         judged = {check.check for check in self.checks}
         missing = [
-            CheckVerdict(asset=check.asset, check=check.check, passed=False, summary="was not made")
+            Check(asset=check.asset, check=check.check, passed=False, summary="was not made")
             for check in gate.CHECKS
             if check.check not in judged
         ]
@@ -225,7 +213,7 @@ def reconcile_staged(
     tables = read_inputs(lake, inputs)
     outputs = compute(inputs, tables, opening, threads)
     frozen = {
-        schema.name: FrozenTable(rows=outputs[schema.name].num_rows, hash=content_hash(outputs[schema.name], schema))
+        schema.name: TableHash(rows=outputs[schema.name].num_rows, hash=content_hash(outputs[schema.name], schema))
         for schema in OUTPUTS
     }
     staged = inputs.identity(frozen)
@@ -322,7 +310,7 @@ def read_verdict(lake: Lake, day: date) -> Verdict | None:
     return Verdict.model_validate_json(path.read_bytes()) if path.exists() else None
 
 
-def failed_checks(lake: Lake, day: date) -> tuple[CheckVerdict, ...]:
+def failed_checks(lake: Lake, day: date) -> tuple[Check, ...]:
     """Why the newest attempt at a day is blocked, if it is: also one that did not come to be reconciled."""
     verdict = read_verdict(lake, day)
     if verdict is not None:
@@ -340,9 +328,9 @@ def read_staged(lake: Lake, day: date) -> dict[str, pa.Table]:
     }
 
 
-def _kept(outcomes: Sequence[Outcome]) -> tuple[CheckVerdict, ...]:
+def _kept(outcomes: Sequence[Outcome]) -> tuple[Check, ...]:
     return tuple(
-        CheckVerdict(asset=outcome.asset, check=outcome.check, passed=outcome.passed, summary=outcome.summary)
+        Check(asset=outcome.asset, check=outcome.check, passed=outcome.passed, summary=outcome.summary)
         for outcome in outcomes
     )
 
@@ -357,5 +345,5 @@ def _write_checks(path: Path, outcomes: Sequence[Outcome]) -> None:
         file.write(json.dumps([check.model_dump() for check in _kept(outcomes)], indent=1).encode())
 
 
-def _read_checks(path: Path) -> list[CheckVerdict]:
-    return [CheckVerdict.model_validate(check) for check in json.loads(path.read_bytes())]
+def _read_checks(path: Path) -> list[Check]:
+    return [Check.model_validate(check) for check in json.loads(path.read_bytes())]

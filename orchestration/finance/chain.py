@@ -5,9 +5,7 @@ publishes a day. `docs/finance_proof.md` describes the format for those who veri
 """
 
 import json
-import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, field_serializer
 from expectations.card_numbers import fingerprint
 from expectations.catalog import Lake
 from expectations.errors import LakeBusy, TollgateError
-from expectations.files import replacing, sync_folder
+from expectations.files import create_exclusively, replacing
 
 FORMAT = "tollgate-finance/1"
 CommitPoint = Callable[[str], None]
@@ -310,27 +308,6 @@ def stale_days(links: Iterable[Link]) -> set[date]:
         if before is None or before.hash != link.manifest.opening or yesterday in stale:
             stale.add(day)
     return stale
-
-
-def create_exclusively(path: Path, content: bytes) -> None:
-    """Makes a file that must not be there yet; it appears whole.
-
-    Raises:
-        FileExistsError: it is there.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Random, since the threads of one process may race for the same file.
-    hidden = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with open(hidden, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, does not replace what is there.
-        os.link(hidden, path)
-    finally:
-        hidden.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 def _create(path: Path, content: bytes, lake: Lake) -> None:

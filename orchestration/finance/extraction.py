@@ -14,7 +14,6 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from expectations import core_banking as bank
 from expectations.errors import SourceError, TollgateError
 from expectations.finance import (
-    BANK_TABLES,
     LEDGER_BALANCES,
     LEDGER_BATCHES,
     LEDGER_CLOSING,
@@ -162,6 +161,3 @@ def _table(rows: Sequence[sa.Row], schema: TableSchema) -> pa.Table:
     columns: Iterator[Any] = zip(*rows, strict=True) if rows else iter([()] * len(schema.fields))
     arrays = [pa.array(values, field.type.arrow) for values, field in zip(columns, schema.fields, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema.arrow())
-
-
-TABLES = {table.name: table for table in BANK_TABLES}

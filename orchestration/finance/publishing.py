@@ -40,6 +40,7 @@ from orchestration.finance.chain import (
     Draft,
     Input,
     Link,
+    TableHash,
     append,
     current_days,
     mend_head,
@@ -51,7 +52,6 @@ from orchestration.finance.files import write_table
 from orchestration.finance.postgres import mirror
 from orchestration.finance.register import FINANCE, domain_version
 from orchestration.finance.signatures import load_key, read_approvals, sign_link
-from orchestration.finance.snapshots import FrozenTable
 from orchestration.mart import (
     CommitPoint,
     current_versions,
@@ -226,7 +226,7 @@ class Publisher:
 
     def _check_is_what_was_judged(self, verdict: Verdict, tables: Mapping[str, pa.Table]) -> None:
         found = {
-            schema.name: FrozenTable(rows=tables[schema.name].num_rows, hash=content_hash(tables[schema.name], schema))
+            schema.name: TableHash(rows=tables[schema.name].num_rows, hash=content_hash(tables[schema.name], schema))
             for schema in OUTPUTS
         }
         if verdict.inputs.identity(found) != verdict.staged:
@@ -253,7 +253,7 @@ class Publisher:
         return link
 
 
-def _plain(tables: Mapping[str, FrozenTable]) -> dict[str, dict[str, Any]]:
+def _plain(tables: Mapping[str, TableHash]) -> dict[str, dict[str, Any]]:
     return {name: table.model_dump() for name, table in tables.items()}
 
 

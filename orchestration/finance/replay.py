@@ -19,7 +19,7 @@ from orchestration.finance.business_day import (
     read_output,
 )
 from orchestration.finance.canonical import canonical_lines, content_hash
-from orchestration.finance.chain import Link, current_days, read_chain
+from orchestration.finance.chain import Link, read_chain
 from orchestration.finance.code_version import code_hash
 from orchestration.finance.snapshots import read_snapshot
 
@@ -111,12 +111,6 @@ def staged_inputs(lake: Lake, link: Link) -> StagedInputs:
         actions=tuple(Action.model_validate(action) for action in manifest.actions),
         configuration=dict(manifest.configuration),
     )
-
-
-def changed_days(lake: Lake) -> list[date]:
-    """Current days that do not come out the same, with the code as it is."""
-    days = [day for day, link in current_days(read_chain(lake)).items() if link.manifest.kind == "day"]
-    return [day for day in sorted(days) if replay(lake, day).differences]
 
 
 def _compared(schema: TableSchema, outputs: Mapping[str, pa.Table], link: Link) -> ReplayedTable:

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, field_serializer
 
 from expectations.catalog import Lake
 from expectations.errors import TollgateError
-from expectations.files import replacing
-from orchestration.finance.chain import ChainBroken, Link, canonical_json, chain_folder, create_exclusively
+from expectations.files import create_exclusively, replacing
+from orchestration.finance.chain import ChainBroken, Link, canonical_json, chain_folder
 
 Role = Literal["maker", "checker"]
 UNSIGNED = "nobody"

@@ -18,6 +18,7 @@ from expectations.files import replacing, sync_folder
 from expectations.finance import BANK_TABLES, PLATFORM_PAYMENTS
 from expectations.schema import TableSchema
 from orchestration.finance.canonical import content_hash
+from orchestration.finance.chain import TableHash
 from orchestration.outcomes import CheckDeclaration, Outcome
 
 BANK, PLATFORM = "bank", "platform"
@@ -27,15 +28,6 @@ FROZEN = {
     side: CheckDeclaration(asset, "frozen_as_it_was_read", "What was written holds, read again, what was read.")
     for side, asset in ((BANK, "core_banking_snapshot"), (PLATFORM, "platform_snapshot"))
 }
-
-
-class FrozenTable(BaseModel):
-    """A table of a snapshot: how many rows, and the hash of its canonical form."""
-
-    model_config = ConfigDict(frozen=True)
-
-    rows: int
-    hash: str
 
 
 class Snapshot(BaseModel):
@@ -56,7 +48,7 @@ class Snapshot(BaseModel):
     side: str
     business_date: date
     snapshot: str
-    tables: dict[str, FrozenTable]
+    tables: dict[str, TableHash]
     source: str
     source_version: str = ""
     taken_at: datetime
@@ -94,7 +86,7 @@ def freeze(
 ) -> Freezing:
     """Writes a snapshot, and makes it the day's newest one. What is there already is not touched."""
     frozen = {
-        schema.name: FrozenTable(rows=tables[schema.name].num_rows, hash=content_hash(tables[schema.name], schema))
+        schema.name: TableHash(rows=tables[schema.name].num_rows, hash=content_hash(tables[schema.name], schema))
         for schema in _SCHEMAS[side]
     }
     identity = fingerprint(repr(sorted((name, table.hash) for name, table in frozen.items())).encode())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from data.bank.follow import keep_books
 from data.simulate import write_log
@@ -13,6 +14,7 @@ from expectations.settings import Settings
 from orchestration.definitions import defs
 from orchestration.finance.business_day import read_verdict
 from orchestration.finance.chain import read_chain
+from orchestration.finance.days import blocked_days
 from orchestration.finance.demo import demo_days, run_days, write_bank
 from orchestration.finance.jobs import nightly_finance
 from orchestration.finance.verify import verify
@@ -66,23 +68,22 @@ def test_days_go_through_the_graph_in_order(inside: Path):
     assert verify(lake).findings == ()
 
 
+def add_to_batches(settings: Settings, day: date, more: int) -> None:
+    """Changes what the bank says of its batches' totals."""
+    change = "UPDATE settlement_batches SET amount_minor = amount_minor + :more, net_minor = net_minor + :more "
+    engine = sa.create_engine(settings.core_banking)
+    with engine.begin() as connection:
+        connection.execute(sa.text(change + "WHERE booking_date = :day"), {"day": day.isoformat(), "more": more})
+    engine.dispose()
+
+
 def test_a_blocked_day_shows_why_in_dagster_and_publishes_nothing(inside: Path):
     """Another attempt at the last day, with a bank whose totals are not those of its entries."""
-    import sqlalchemy as sa
-
     settings = Settings()
     lake = Lake(settings.lake)
     day = max(link.manifest.business_date for link in read_chain(lake))
     before = len(read_chain(lake))
-    engine = sa.create_engine(settings.core_banking)
-    with engine.begin() as connection:
-        connection.execute(
-            sa.text(
-                "UPDATE settlement_batches SET amount_minor = amount_minor + 1, net_minor = "
-                "net_minor + 1 WHERE booking_date = :day"
-            ),
-            {"day": day.isoformat()},
-        )
+    add_to_batches(settings, day, 1)
     job = defs.resolve_job_def("daily_finance")
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(partition_key=day.isoformat(), instance=instance, raise_on_error=False)
@@ -92,14 +93,8 @@ def test_a_blocked_day_shows_why_in_dagster_and_publishes_nothing(inside: Path):
     assert not failed.passed and failed.blocking and "batches whose totals are not those" in failed.description
     assert not result.asset_materializations_for_node("audited_tables")
     assert len(read_chain(lake)) == before
-    with engine.begin() as connection:
-        connection.execute(
-            sa.text(
-                "UPDATE settlement_batches SET amount_minor = amount_minor - 1, net_minor = "
-                "net_minor - 1 WHERE booking_date = :day"
-            ),
-            {"day": day.isoformat()},
-        )
+    assert "ledger_is_complete" in blocked_days(lake)[day]
+    add_to_batches(settings, day, -1)
 
 
 def test_the_nightly_schedule_asks_for_the_days_that_are_due(inside: Path):

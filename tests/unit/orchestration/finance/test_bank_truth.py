@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.bank.breaks import NO_BREAKS, BreakMix
+from data.bank.breaks import NO_BREAKS, PER_PAYMENT, BreakMix
 from data.bank.simulate import book
 from expectations.business_days import BusinessCalendar
 from expectations.finance import PLATFORM_PAYMENTS
@@ -18,17 +18,6 @@ LAST = date(2026, 10, 28)
 """With the end of summer time in Europe between them."""
 
 SHARE = st.sampled_from([0.0, 0.02, 0.1])
-PER_PAYMENT = (
-    "missing_at_bank",
-    "late_posting",
-    "missing_at_platform",
-    "amount_mismatch",
-    "fee_mismatch",
-    "duplicate_posting",
-    "reversed_at_bank",
-    "split",
-    "garbled_reference",
-)
 MIXES = st.builds(
     BreakMix,
     **dict.fromkeys(PER_PAYMENT, SHARE),

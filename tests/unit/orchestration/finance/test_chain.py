@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from expectations.card_numbers import fingerprint
 from expectations.catalog import Lake
+from expectations.files import create_exclusively
 from orchestration.finance.chain import (
     ChainBroken,
     ChainMoved,
@@ -22,7 +23,6 @@ from orchestration.finance.chain import (
     append,
     canonical_json,
     chain_folder,
-    create_exclusively,
     current_days,
     manifest_path,
     mend_head,

@@ -1,5 +1,6 @@
 """How the pure steps' figures and verdicts become Dagster events: the same ones from a run, a stream and a sensor."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -32,13 +33,16 @@ def check_spec(
     declaration: CheckDeclaration, partitions_def: dg.PartitionsDefinition | None = None
 ) -> dg.AssetCheckSpec:
     """The check as Dagster declares it; with a verdict for each partition, if it has any."""
-    return dg.AssetCheckSpec(
-        name=declaration.check,
-        asset=declaration.asset,
-        description=declaration.description,
-        blocking=declaration.is_blocking,
-        partitions_def=partitions_def,
-    )
+    with warnings.catch_warnings():
+        # Partitions of checks are a preview of Dagster's: without them, a day's verdict replaces the day's before.
+        warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec")
+        return dg.AssetCheckSpec(
+            name=declaration.check,
+            asset=declaration.asset,
+            description=declaration.description,
+            blocking=declaration.is_blocking,
+            partitions_def=partitions_def,
+        )
 
 
 def check_result(outcome: Outcome) -> dg.AssetCheckResult:

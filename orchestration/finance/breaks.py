@@ -25,7 +25,7 @@ class BreakList:
     rows: tuple[tuple[str, ...], ...]
 
 
-def list_breaks(lake: Lake, day: date | None, is_open_only: bool, older_than_days: int) -> BreakList:
+def list_breaks(lake: Lake, day: date | None, is_open_only: bool, older_than_days: int = -1) -> BreakList:
     """The breaks of a day, oldest first; of the newest day that was published or blocked, if none is given.
 
     Raises:
@@ -41,7 +41,7 @@ def list_breaks(lake: Lake, day: date | None, is_open_only: bool, older_than_day
     shown = [
         row
         for row in sorted(found, key=lambda row: (-row["age_days"], row["break_id"]))
-        if (row["status"] == "open" or not is_open_only) and row["age_days"] >= older_than_days
+        if (row["status"] == "open" or not is_open_only) and row["age_days"] > older_than_days
     ]
     return BreakList(
         f"{len(shown):,} breaks at the end of {day}",

@@ -195,7 +195,7 @@ def breaks(
     """Breaks, with what was done about them."""
     from orchestration.finance.breaks import list_breaks
 
-    found = list_breaks(_lake(lake), _day(day) if day else None, open_, _days(older_than) if older_than else 0)
+    found = list_breaks(_lake(lake), _day(day) if day else None, open_, _days(older_than) if older_than else -1)
     table = Table(
         "break", "type", "status", "about", "merchant", "amount", "fee", "age", "assigned to", "last word",
         title=found.title, title_justify="left",
@@ -243,7 +243,9 @@ def approve(
     settings = load_settings(lake=lake)
     approval = approve_day(Lake(settings.lake), _day(day), reason, key, settings.finance_keys, settings.clock())
     following = "now another person signs" if approval.role == "maker" else f"now run it: tollgate finance run {day}"
-    _screen.print(f"{approval.by} has signed for {day} as {approval.role}; {following}", highlight=False)
+    _screen.print(
+        f"{approval.by} has signed for {day} as {approval.role}; {following}", highlight=False, soft_wrap=True
+    )
 
 
 @app.command()

@@ -158,7 +158,7 @@ def a_blocked_day(books: Books) -> str:
     with pytest.raises(DayBlocked, match="unexplained_within_tolerance"):
         books.run(*plain_day(NEXT), day=NEXT)
     assert statuses(books)[NEXT] == ("blocked", 0)
-    (row,) = list_breaks(books.lake, None, is_open_only=True, older_than_days=1).rows
+    (row,) = list_breaks(books.lake, None, is_open_only=True, older_than_days=0).rows
     return row[0]
 
 
@@ -183,7 +183,7 @@ def test_what_a_controller_resolves_is_written_off(books: Books):
     manifest = books.run(*plain_day(NEXT), day=NEXT).link.manifest
     assert manifest.totals["EUR"]["written_off_minor"] == 970
     assert [action["break_id"] for action in manifest.actions] == [break_id]
-    assert "the customer was paid back" in list_breaks(books.lake, NEXT, False, 0).rows[0][-1]
+    assert "the customer was paid back" in list_breaks(books.lake, NEXT, False).rows[0][-1]
     with pytest.raises(NoSuchBreak):
         act(books.lake, break_id, ActionKind.COMMENT, "carol", "done", books.now)
     assert replay(books.lake, NEXT).differences == ()

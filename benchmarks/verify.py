@@ -11,7 +11,14 @@ from benchmarks.scale import Scale
 from benchmarks.scratch import scratch_folder
 from benchmarks.timing import timed
 from expectations.catalog import Lake
-from expectations.finance import AUDITED_DAILY_BREAKS, AUDITED_DAILY_SETTLEMENT
+from expectations.finance import (
+    AUDITED_DAILY_BREAKS,
+    AUDITED_DAILY_REVENUE,
+    AUDITED_DAILY_SETTLEMENT,
+    AUDITED_TRIAL_BALANCE,
+    OPEN_ITEMS,
+)
+from expectations.schema import DataType, TableSchema
 from orchestration.finance.audited_tables import totals
 from orchestration.finance.chain import Code, Draft, append
 from orchestration.finance.files import write_table
@@ -19,6 +26,15 @@ from orchestration.finance.verify import verify
 from orchestration.mart import files_folder
 
 ROWS_PER_DAY = 10_000
+_ROWS = {
+    AUDITED_DAILY_SETTLEMENT: ROWS_PER_DAY,
+    AUDITED_DAILY_BREAKS: 0,
+    AUDITED_DAILY_REVENUE: 200,
+    AUDITED_TRIAL_BALANCE: 100,
+    OPEN_ITEMS: 0,
+}
+"""Rows per day: one large table, and small ones, as a day has them."""
+_COUNTED = (AUDITED_DAILY_SETTLEMENT, AUDITED_DAILY_BREAKS)
 _FIRST = date(2025, 10, 1)
 _REPETITIONS = 5
 
@@ -32,7 +48,7 @@ def run(scale: Scale) -> list[Result]:
         for _ in range(_REPETITIONS):
             taken, found = timed(lambda: verify(lake))
             seconds.append(taken)
-        if found.findings or found.rows != scale.audited_days * ROWS_PER_DAY:
+        if found.findings or found.rows != scale.audited_days * sum(_ROWS.values()):
             raise ValueError(f"the chain does not verify: {found.findings[:1]}, {found.rows} rows")
         baseline = median(timed(lambda: _hash_files(lake))[0] for _ in range(_REPETITIONS))
     what = f"verify a chain of {scale.audited_days} days with {ROWS_PER_DAY:,} output rows each"
@@ -41,13 +57,10 @@ def run(scale: Scale) -> list[Result]:
 
 
 def _publish(lake: Lake, days: int) -> None:
-    head, opening = "", ""
-    breaks = AUDITED_DAILY_BREAKS.arrow().empty_table()
+    head = opening = ""
     for at in range(days + 1):
-        day, settlement = _FIRST + timedelta(days=at), None
-        if at:
-            settlement = _settlement(day)
-        outputs = {AUDITED_DAILY_SETTLEMENT.name: write_table(lake, settlement, AUDITED_DAILY_SETTLEMENT)} if at else {}
+        day = _FIRST + timedelta(days=at)
+        outputs = {schema.name: write_table(lake, _table(schema, day), schema) for schema in _ROWS} if at else {}
         link = append(
             lake,
             Draft(
@@ -64,7 +77,7 @@ def _publish(lake: Lake, days: int) -> None:
                 code=Code(version="0", hash=""),
                 checks=[],
                 approvals=[],
-                totals=totals(settlement, breaks) if at else {},
+                totals=totals(*(_table(schema, day) for schema in _ROWS if schema in _COUNTED)) if at else {},
                 outputs=outputs,
             ),
             head,
@@ -72,17 +85,21 @@ def _publish(lake: Lake, days: int) -> None:
         head = opening = link.hash
 
 
-def _settlement(day: date) -> pa.Table:
-    columns = {
-        "business_date": [day] * ROWS_PER_DAY,
-        "merchant_id": [f"M{number:05d}" for number in range(ROWS_PER_DAY)],
-        "processor": ["nordpay"] * ROWS_PER_DAY,
-        "currency": ["EUR"] * ROWS_PER_DAY,
-    }
-    for field in AUDITED_DAILY_SETTLEMENT.fields[4:]:
-        factor = 1 + len(field.name)
-        columns[field.name] = [(number * 7919 * factor + day.toordinal()) % 10**7 for number in range(ROWS_PER_DAY)]
-    return pa.table(columns).cast(AUDITED_DAILY_SETTLEMENT.arrow())
+def _table(schema: TableSchema, day: date) -> pa.Table:
+    """Rows with keys that ascend and figures that differ from day to day."""
+    rows = range(_ROWS[schema])
+    columns: dict[str, list] = {}
+    for field in schema.fields:
+        if field.type is DataType.DATE:
+            columns[field.name] = [day] * len(rows)
+        elif field.type is DataType.INT64:
+            factor = 1 + len(field.name)
+            columns[field.name] = [(number * 7919 * factor + day.toordinal()) % 10**7 for number in rows]
+        elif field.name in ("merchant_id", "account_id", "merchant_segment"):
+            columns[field.name] = [f"M{number:05d}" for number in rows]
+        else:
+            columns[field.name] = ["EUR"] * len(rows)
+    return pa.table(columns).cast(schema.arrow())
 
 
 def _hash_files(lake: Lake) -> int:

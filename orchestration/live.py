@@ -56,7 +56,9 @@ def run_live(settings: Settings, rate: float, host: str, port: int, screen: Cons
 
 def _start(command: list[str], log: Path) -> subprocess.Popen:
     with open(log, "ab") as output:
-        return subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, env=os.environ)
+        # The folder may have a `data` of its own, which must not take the place of ours.
+        environment = os.environ | {"PYTHONSAFEPATH": "1"}
+        return subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, env=environment)
 
 
 def _stop(parts: list[subprocess.Popen]) -> None:

@@ -21,8 +21,8 @@ def tollgate(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
 
 
 def command(*arguments: str) -> list[str]:
-    """The command line of `tollgate` with these arguments."""
-    return [sys.executable, "-m", "orchestration.cli", *arguments]
+    """The command line of `tollgate` with these arguments. As the installed script, it takes no module from the folder."""
+    return [sys.executable, "-P", "-m", "orchestration.cli", *arguments]
 
 
 def clean_environment() -> dict[str, str]:

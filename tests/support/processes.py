@@ -21,7 +21,7 @@ def tollgate(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
 
 
 def command(*arguments: str) -> list[str]:
-    """The command line of `tollgate` with these arguments. As the installed script, it takes no module from the folder."""
+    """The command line of `tollgate`. As the installed script does, it imports nothing from the folder it runs in."""
     return [sys.executable, "-P", "-m", "orchestration.cli", *arguments]
 
 

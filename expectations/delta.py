@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.transaction import AddAction
 
 from expectations.files import replacing
@@ -41,9 +41,13 @@ def open_table(path: Path) -> DeltaTable | None:
 
 
 def ensure_table(path: Path, schema: TableSchema, notes: Mapping[str, Mapping[str, str]] | None = None) -> DeltaTable:
-    """The table, created empty where there is none; `notes` go into the metadata of the columns that they name."""
+    """The table, created empty where there is none; `notes` go into the metadata of the columns that they name.
+
+    A table that was made before a nullable column was declared gets it.
+    """
     found = open_table(path)
     if found is not None:
+        _add_columns(found, schema)
         return found
     columns = schema.arrow()
     for column, note in (notes or {}).items():
@@ -58,6 +62,13 @@ def ensure_table(path: Path, schema: TableSchema, notes: Mapping[str, Mapping[st
         partition_by=list(schema.partition_by) or None,
         configuration=PROPERTIES | {_SKIPPED_BY: ",".join(schema.skipped_by or schema.key)},
     )
+
+
+def _add_columns(table: DeltaTable, schema: TableSchema) -> None:
+    there = {field.name for field in table.schema().fields}
+    missing = {field.name for field in schema.fields if field.nullable} - there
+    if missing:
+        table.alter.add_columns([field for field in Schema.from_arrow(schema.arrow()).fields if field.name in missing])
 
 
 def position(table: DeltaTable | None, app: str) -> int:
@@ -110,7 +121,9 @@ def _write_file(table: DeltaTable, rows: pa.Table) -> AddAction:
     skipped_by = table.metadata().configuration[_SKIPPED_BY].split(",")
     path = Path(url2pathname(urlparse(table.table_uri).path), f"part-{uuid.uuid4().hex}.parquet")
     with replacing(path) as file:
-        pq.write_table(rows.cast(pa.schema(table.schema().to_arrow())), file, compression="zstd")
+        # By name: a column that came later stands last in the table, wherever it is declared.
+        columns = pa.schema(table.schema().to_arrow())
+        pq.write_table(rows.select(columns.names).cast(columns), file, compression="zstd")
     return AddAction(
         path=path.name,
         size=path.stat().st_size,

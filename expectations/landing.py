@@ -62,13 +62,14 @@ def write_chunk(folder: Path, chunk: Chunk, content: bytes) -> Path:
 
 
 def read_chunk(path: Path, columns: Sequence[str] = PAYMENT.columns) -> pa.Table:
-    """The rows of a chunk file, or some columns of them, with the canonical types."""
+    """The rows of a chunk file, or some columns of them, with the canonical types; null where it is older than one."""
     schema = pa.schema([PAYMENT.arrow().field(name) for name in columns])
     table = pacsv.read_csv(
         path,
         parse_options=pacsv.ParseOptions(newlines_in_values=True),
         convert_options=pacsv.ConvertOptions(
             include_columns=list(columns),
+            include_missing_columns=True,
             column_types={field.name: field.type for field in schema},
             null_values=[""],
             strings_can_be_null=True,

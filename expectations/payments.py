@@ -31,6 +31,8 @@ PAYMENT_FIELDS = (
     Field("merchant_segment", _STRING, "Line of business."),
     Field("mcc", _STRING, "Merchant category code, ISO 18245."),
     Field("merchant_country", _STRING, "ISO 3166-1 alpha-2."),
+    Field("merchant_region", _STRING, "State or province of the merchant, as its source writes it."),
+    Field("merchant_postal_code", _STRING, "Postal code of the merchant."),
     Field(
         "amount_minor",
         _INT64,

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     banksim_day_zero: datetime = Field(
         datetime.fromisoformat("2026-01-01T00:00:00+00:00"), description="The day that BankSim's step 0 stands for."
     )
+    cards: Path | None = Field(None, description="Card-transactions logs: the file with their cards.")
+    users: Path | None = Field(None, description="Card-transactions logs: the file with their customers.")
     frozen_clock: datetime | None = Field(None, description="Replays: the instant that every clock shows.")
     spark_master: str = Field("local[2]", description="Spark master URL.")
     detector_buckets: int = Field(4, gt=0, description="Parallelism of the detector's state; fixed per lake.")

@@ -28,7 +28,11 @@ _WIDEST = 10_000
 _errors = Console(stderr=True, soft_wrap=True)
 
 Lake_ = Annotated[Path | None, typer.Option("--lake", help="Root of the lake. [default: .tollgate/lake]")]
-Log = Annotated[Path | None, typer.Option("--log", help="The transaction log: ours or BankSim, .csv or .csv.gz.")]
+Log = Annotated[
+    Path | None, typer.Option("--log", help="The transaction log: ours, BankSim or card transactions, .csv or .csv.gz.")
+]
+Cards = Annotated[Path | None, typer.Option("--cards", help="Card-transactions logs: the file with their cards.")]
+Users = Annotated[Path | None, typer.Option("--users", help="Card-transactions logs: the file with their customers.")]
 ChunkSize = Annotated[int | None, typer.Option("--chunk-size", min=1, max=1_000_000, help="Entries per grid cell.")]
 
 
@@ -139,6 +143,8 @@ def chunk(
     log: Log = None,
     lake: Lake_ = None,
     chunk_size: ChunkSize = None,
+    cards: Cards = None,
+    users: Users = None,
     once: Annotated[bool, typer.Option("--once", help="One tick, then exit.")] = False,
     final: Annotated[bool, typer.Option("--final", help="The log is complete: drain it and exit.")] = False,
 ) -> None:
@@ -148,7 +154,7 @@ def chunk(
 
     if once and final:
         raise typer.BadParameter("choose one of --once and --final")
-    chunker = make_chunker(load_settings(log=log, lake=lake, chunk_size=chunk_size))
+    chunker = make_chunker(load_settings(log=log, lake=lake, chunk_size=chunk_size, cards=cards, users=users))
     with chunker.alone():
         if once:
             ticks: Iterator = iter([tick_with_retries(chunker)])

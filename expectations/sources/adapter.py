@@ -15,6 +15,7 @@ from expectations.payments import PAYMENT
 from expectations.schema import DataType, Field
 from expectations.sources.columns import Parsed, Parser, RawBlock, Reason
 from expectations.sources.csv_records import Records, field_counts, irregular
+from expectations.sources.references import References
 from expectations.thresholds import MAX_ENTRY_BYTES
 
 
@@ -101,6 +102,7 @@ def adapt(
     block: SourceBlock,
     make_tokeniser: TokeniserFactory,
     day_zero: datetime,
+    references: References | None = None,
 ) -> Adapted:
     """Brings a block into the canonical shape.
 
@@ -111,7 +113,8 @@ def adapt(
         SettingsError: a card number was met and there is no key.
     """
     table, kept, faults = _read(adapter, header, block)
-    raw = RawBlock(table, block.first_entry + kept, make_tokeniser, day_zero, source)
+    references = references or References(None, None, make_tokeniser)
+    raw = RawBlock(table, block.first_entry + kept, make_tokeniser, day_zero, source, references)
     parsed = {
         field.name: adapter.columns[field.name](raw) if field.name in adapter.columns else _absent(field, len(table))
         for field in PAYMENT.fields

@@ -1,6 +1,6 @@
 """Parsers of source columns: text in, one typed canonical column out, with a mask of what does not parse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from expectations.card_numbers import MAX_DIGITS, MIN_DIGITS, TokeniserFactory
 from expectations.currencies import FIXED_POINT_DECIMALS, FIXED_POINT_SCALE, minor_unit_exponents
+from expectations.sources.references import References
 
 
 class Reason(StrEnum):
@@ -42,6 +43,7 @@ class RawBlock:
         make_tokeniser: called once a card number is met.
         day_zero: what a source that counts days counts from.
         source: name of the log.
+        references: what is known of cards and customers apart from the log.
     """
 
     table: pa.Table
@@ -49,6 +51,7 @@ class RawBlock:
     make_tokeniser: TokeniserFactory
     day_zero: datetime
     source: str
+    references: References
     _cards: dict[str, tuple[pa.Array, np.ndarray]] = field(default_factory=dict)
 
     def text(self, column: str) -> pa.Array:
@@ -87,6 +90,19 @@ def text(column: str, unknown: str | None = None) -> Parser:
 def constant(value: str) -> Parser:
     """The same text in every row."""
     return lambda block: Parsed(pa.repeat(pa.scalar(value, pa.string()), len(block.table)))
+
+
+def labelled(column: str, words: Mapping[str, str]) -> Parser:
+    """The canonical word for each of the source's; other text is bad."""
+
+    def parse(block: RawBlock) -> Parsed:
+        values = block.text(column)
+        at = pc.index_in(values, value_set=pa.array([*words]), skip_nulls=True)
+        is_bad = _mask(pc.and_(pc.is_null(at), pc.is_valid(values)))
+        rule = f"one of {', '.join(words)}"
+        return Parsed(pc.take(pa.array([*words.values()]), at), is_bad, Reason.NOT_ALLOWED, rule, column)
+
+    return parse
 
 
 def entry_id(prefix: str) -> Parser:
@@ -135,6 +151,7 @@ def boolean(column: str) -> Parser:
     return parse
 
 
+_INSTANT_TYPE = pa.timestamp("us", tz="UTC")
 _INSTANT = (
     r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$"
@@ -143,19 +160,56 @@ _INSTANT = (
 
 def instant(column: str) -> Parser:
     """ISO 8601, from 1900 to 2199; without an offset it is UTC. Finer than microseconds is cut off."""
-    kind = pa.timestamp("us", tz="UTC")
 
     def parse(block: RawBlock) -> Parsed:
-        values, is_bad = _where_matching(block.text(column), _INSTANT)
-        try:
-            parsed = pc.cast(values, kind)
-        except pa.ArrowInvalid:
-            moments = pd.to_datetime(_with_offset(values).to_pandas(), format="ISO8601", utc=True, errors="coerce")
-            parsed = pa.array(moments.dt.floor("us"), type=kind, from_pandas=True)
-            is_bad = is_bad | _mask(pc.and_(pc.is_null(parsed), pc.is_valid(values)))
-        return Parsed(parsed, is_bad, Reason.BAD_INSTANT, "ISO 8601 instant from 1900 to 2199", column)
+        moments, is_bad = _instants(block.text(column))
+        return Parsed(moments, is_bad, Reason.BAD_INSTANT, "ISO 8601 instant from 1900 to 2199", column)
 
     return parse
+
+
+_SERIAL_DATE = r"^[0-9]{2,6}(\.[0-9]{1,15})?$"
+_SERIAL_UNIX_EPOCH = 25_569
+_SERIAL_FIRST, _SERIAL_END = 61, 109_575
+"""1900-03-01, before which spreadsheets count a day that never was, and 2200-01-01."""
+
+
+def instant_or_serial_date(column: str) -> Parser:
+    """An instant, or a spreadsheet's serial date in its place: days since 1899-12-30 with a fraction, in UTC.
+
+    A serial date is rounded to the second, since spreadsheets write fractions with as few as five digits.
+    """
+
+    def parse(block: RawBlock) -> Parsed:
+        values = block.text(column)
+        is_serial = pc.match_substring_regex(values, _SERIAL_DATE)
+        moments, is_bad = _instants(pc.if_else(is_serial, None, values))
+        if pc.any(is_serial).as_py():
+            dates, is_outside = _serial_dates(pc.if_else(is_serial, values, None))
+            moments, is_bad = pc.coalesce(moments, dates), is_bad | is_outside
+        rule = "ISO 8601 instant from 1900 to 2199, or a serial date"
+        return Parsed(moments, is_bad, Reason.BAD_INSTANT, rule, column)
+
+    return parse
+
+
+def _serial_dates(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    days = pc.cast(values, pa.decimal128(21, 15))
+    is_outside = pc.or_(pc.less(days, Decimal(_SERIAL_FIRST)), pc.greater_equal(days, Decimal(_SERIAL_END)))
+    days = pc.if_else(is_outside, None, days)
+    seconds = pc.round(pc.multiply(days, pa.scalar(Decimal(86_400), pa.decimal128(5, 0))))
+    since_epoch = pc.subtract(pc.cast(seconds, pa.int64()), _SERIAL_UNIX_EPOCH * 86_400)
+    return pc.cast(pc.multiply(since_epoch, 1_000_000), _INSTANT_TYPE), _mask(is_outside)
+
+
+def _instants(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    values, is_bad = _where_matching(values, _INSTANT)
+    try:
+        return pc.cast(values, _INSTANT_TYPE), is_bad
+    except pa.ArrowInvalid:
+        moments = pd.to_datetime(_with_offset(values).to_pandas(), format="ISO8601", utc=True, errors="coerce")
+        parsed = pa.array(moments.dt.floor("us"), type=_INSTANT_TYPE, from_pandas=True)
+        return parsed, is_bad | _mask(pc.and_(pc.is_null(parsed), pc.is_valid(values)))
 
 
 def _with_offset(instants: pa.Array) -> pa.Array:
@@ -172,17 +226,25 @@ def day_number(column: str) -> Parser:
         days = pc.cast(values, pa.int64())
         microseconds = pc.multiply(days, timedelta(days=1) // timedelta(microseconds=1))
         zero = int(block.day_zero.timestamp()) * 1_000_000
-        moments = pc.cast(pc.add(microseconds, zero), pa.timestamp("us", tz="UTC"))
+        moments = pc.cast(pc.add(microseconds, zero), _INSTANT_TYPE)
         return Parsed(moments, is_bad, Reason.BAD_INSTANT, "day number from 0", column)
 
     return parse
 
 
-def fixed_point(column: str) -> Parser:
+Spelling = Callable[[pa.Array], pa.Array]
+"""Brings a format's way of writing numbers into the plain one, text by text; what it does not know it leaves."""
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    return values
+
+
+def fixed_point(column: str, spelled: Spelling = _plain) -> Parser:
     """A decimal with at most four places, as an integer in 1/10,000."""
 
     def parse(block: RawBlock) -> Parsed:
-        values, is_bad = _fixed_point(block.text(column))
+        values, is_bad = _fixed_point(spelled(block.text(column)))
         return Parsed(values, is_bad, Reason.BAD_NUMBER, "decimal with at most 4 places", column)
 
     return parse
@@ -200,11 +262,11 @@ def currency(column: str) -> Parser:
     return parse
 
 
-def money(column: str, currency: Parser) -> Parser:
+def money(column: str, currency: Parser, spelled: Spelling = _plain) -> Parser:
     """A decimal in whole units, as an integer in the minor units of its currency, exactly."""
 
     def parse(block: RawBlock) -> Parsed:
-        values, is_bad = _fixed_point(block.text(column))
+        values, is_bad = _fixed_point(spelled(block.text(column)))
         codes = pc.dictionary_encode(currency(block).values)
         exponents = minor_unit_exponents()
         per_minor = pa.array(

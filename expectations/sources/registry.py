@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from expectations.errors import SourceError
 from expectations.sources.adapter import SourceAdapter
 from expectations.sources.banksim import BANKSIM
+from expectations.sources.card_transactions import CARD_TRANSACTIONS
 from expectations.sources.tollgate_log import TOLLGATE_LOG
 
-ADAPTERS: tuple[SourceAdapter, ...] = (TOLLGATE_LOG, BANKSIM)
+ADAPTERS: tuple[SourceAdapter, ...] = (TOLLGATE_LOG, BANKSIM, CARD_TRANSACTIONS)
 
 
 def recognise(header_line: bytes, where: object, adapters: Iterable[SourceAdapter] = ADAPTERS) -> SourceAdapter:

@@ -201,15 +201,19 @@ def _bronze_schema(lake: Lake, connection: duckdb.DuckDBPyConnection) -> Outcome
     import pyarrow as pa
 
     table = delta.open_table(lake.table("payments_raw_bronze"))
-    declared = [(f.name, f.type) for f in PAYMENTS_RAW_BRONZE.arrow()]
-    found = [(f.name, f.type) for f in pa.schema(table.schema().to_arrow())]
+    declared = {(f.name, f.type) for f in PAYMENTS_RAW_BRONZE.arrow()}
+    found = {(f.name, f.type) for f in pa.schema(table.schema().to_arrow())}
     if found != declared:
-        wrong = sorted({name for name, _ in {*found} ^ {*declared}})
+        wrong = sorted({name for name, _ in found ^ declared})
         return BRONZE_SCHEMA.outcome(False, f"columns differ: {', '.join(wrong)}")
     newest = connection.execute(
         f"SELECT * FROM payments_raw_bronze ORDER BY _row_number DESC LIMIT {_SAMPLE_ROWS}"
     ).to_arrow_table()
-    frame = newest.cast(PAYMENTS_RAW_BRONZE.arrow()).to_pandas(types_mapper=pd.ArrowDtype)
+    frame = (
+        newest.select(PAYMENTS_RAW_BRONZE.columns)
+        .cast(PAYMENTS_RAW_BRONZE.arrow())
+        .to_pandas(types_mapper=pd.ArrowDtype)
+    )
     try:
         PAYMENTS_RAW_BRONZE.pandera().validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as errors:

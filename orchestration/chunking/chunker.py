@@ -26,6 +26,7 @@ from expectations.offset import Offset, read_offset, write_offset
 from expectations.schema import TableSchema
 from expectations.sources.adapter import Adapted, Rejection, SourceAdapter, SourceBlock, adapt
 from expectations.sources.csv_records import split_records
+from expectations.sources.references import References
 from expectations.sources.registry import recognise
 from expectations.thresholds import FINGERPRINT_BYTES, MAX_ENTRY_BYTES
 from orchestration.chunking.gates import check_chunk, check_totals
@@ -82,6 +83,7 @@ class Chunker:
         make_tokeniser: called once a card number is met.
         day_zero: for sources that count days.
         passed: told each commit point.
+        references: what is known of cards and customers apart from the log.
     """
 
     lake: Lake
@@ -91,6 +93,7 @@ class Chunker:
     make_tokeniser: TokeniserFactory
     day_zero: datetime
     passed: CommitPoint = field(default=lambda point: None)
+    references: References | None = None
     _log: SourceLog | None = None
     _session: "_Session | None" = None
     _tables: dict[str, delta.DeltaTable] = field(default_factory=dict)
@@ -261,7 +264,13 @@ class Chunker:
     def _commit(self, session: "_Session", block: SourceBlock, started: float, is_final: bool) -> Tick:
         now = self.clock()
         adapted = adapt(
-            session.adapter, session.header, session.position.source, block, self.make_tokeniser, self.day_zero
+            session.adapter,
+            session.header,
+            session.position.source,
+            block,
+            self.make_tokeniser,
+            self.day_zero,
+            self.references,
         )
         chunk = Chunk(block.first_entry, block.first_entry + len(block) - 1, session.position.source)
         content = encode_chunk(adapted.rows)

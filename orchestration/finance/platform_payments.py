@@ -28,7 +28,7 @@ SELECT transaction_id, business_date,
   CASE WHEN event_type IN ('authorisation', 'capture') THEN amount_minor ELSE -amount_minor END AS amount_minor,
   coalesce(fee_minor, 0) AS fee_minor
 FROM silver.payments_enriched_silver
-WHERE event_type IN ('capture', 'refund', 'chargeback')
+WHERE (event_type IN ('capture', 'refund', 'chargeback') AND is_approved IS NOT FALSE)
   -- Where no capture follows, the authorisation settles itself, and a reversal takes that back.
   OR (NOT {_IS_DUAL} AND ((event_type = 'authorisation' AND is_approved IS NOT FALSE) OR event_type = 'reversal'))
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 from expectations.card_numbers import Tokeniser, TokeniserFactory
 from expectations.sources.adapter import Adapted, SourceBlock, adapt
 from expectations.sources.csv_records import split_records
+from expectations.sources.references import References
 from expectations.sources.registry import recognise
 from tests.support.card_data import TOKEN_KEY
 from tests.support.reference_adapter import DAY_ZERO, Entry
@@ -19,7 +20,10 @@ def tests_tokeniser() -> Tokeniser:
 
 
 def adapted_blocks(
-    log: bytes, limits: Sequence[int] = WHOLE, make_tokeniser: TokeniserFactory = tests_tokeniser
+    log: bytes,
+    limits: Sequence[int] = WHOLE,
+    make_tokeniser: TokeniserFactory = tests_tokeniser,
+    references: References | None = None,
 ) -> Iterator[tuple[SourceBlock, Adapted]]:
     """The blocks of a complete log, each with as many entries as the limits say in turn, and what became of them."""
     header = log[: log.index(b"\n") + 1]
@@ -31,14 +35,14 @@ def adapted_blocks(
             return
         end = int(records.ends[-1])
         block = SourceBlock(log[position : position + end], records, entries, position)
-        yield block, adapt(adapter, adapter.header(header), "test", block, make_tokeniser, DAY_ZERO)
+        yield block, adapt(adapter, adapter.header(header), "test", block, make_tokeniser, DAY_ZERO, references)
         position, entries = position + end, entries + len(block)
 
 
-def adapted_entries(log: bytes, limits: Sequence[int] = WHOLE) -> list[Entry]:
+def adapted_entries(log: bytes, limits: Sequence[int] = WHOLE, references: References | None = None) -> list[Entry]:
     """What became of every entry of a complete log, as the reference tells it."""
     found: list[Entry] = []
-    for block, adapted in adapted_blocks(log, limits):
+    for block, adapted in adapted_blocks(log, limits, references=references):
         starts = block.byte_offset + block.records.starts
         for number, row in zip(adapted.entries.tolist(), adapted.rows.to_pylist(), strict=True):
             index = number - block.first_entry

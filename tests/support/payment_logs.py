@@ -20,6 +20,8 @@ PAYMENT_LINE = {
     "merchant_segment": "restaurants",
     "mcc": "5812",
     "merchant_country": "DE",
+    "merchant_region": "BE",
+    "merchant_postal_code": "10115",
     "amount": "12.34",
     "fee": "0.25",
     "currency": "EUR",

@@ -21,6 +21,8 @@
     {{ prefix }}merchant_segment,
     {{ prefix }}mcc,
     {{ prefix }}merchant_country,
+    {{ prefix }}merchant_region,
+    {{ prefix }}merchant_postal_code,
     {{ prefix }}amount_minor,
     {{ prefix }}fee_minor,
     {{ prefix }}currency,

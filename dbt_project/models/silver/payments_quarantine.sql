@@ -16,6 +16,8 @@ select
   payments.merchant_segment,
   payments.mcc,
   payments.merchant_country,
+  payments.merchant_region,
+  payments.merchant_postal_code,
   payments.amount_minor,
   payments.fee_minor,
   payments.currency,

@@ -73,6 +73,8 @@ def test_a_line_of_ours_column_by_column():
         "merchant_segment": "restaurants",
         "mcc": "5812",
         "merchant_country": "DE",
+        "merchant_region": "BE",
+        "merchant_postal_code": "10115",
         "amount_minor": 1234,
         "fee_minor": 25,
         "currency": "EUR",

@@ -1,5 +1,6 @@
 """Delta tables without a JVM: an append happens once per position of its source, whoever tries it again."""
 
+import dataclasses
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,6 +47,16 @@ def test_a_new_table_says_what_it_is_and_records_changes(tmp_path: Path):
     assert fields["number"].metadata == {"comment": "A number.", "unit": "apples"}
     assert (fields["number"].nullable, fields["word"].nullable) == (False, True)
     assert delta.ensure_table(tmp_path / "numbers", NUMBERS).version() == table.version() == 0
+
+
+def test_a_table_gets_the_columns_that_were_declared_after_it_was_made(tmp_path: Path):
+    """Old rows have nothing in them; new rows do, wherever the column is declared."""
+    older = dataclasses.replace(NUMBERS, fields=(NUMBERS.fields[0],))
+    delta.append_once(delta.ensure_table(tmp_path / "numbers", older), numbers(0, 1).select(["number"]), "writer", 1)
+    grown = dataclasses.replace(NUMBERS, fields=NUMBERS.fields[::-1])
+    delta.append_once(delta.ensure_table(tmp_path / "numbers", grown), numbers(1, 2), "writer", 2)
+    assert delta_rows(tmp_path / "numbers", order_by="number") == [{"number": 0}, {"number": 1, "word": "1"}]
+    assert delta.read_rows(tmp_path / "numbers", grown, ["number"])["word"].to_pylist() == [None, "1"]
 
 
 @given(tries=st.lists(st.integers(1, 12), min_size=1, max_size=6))

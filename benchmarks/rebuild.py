@@ -59,7 +59,7 @@ def _script(lake: Lake) -> int:
     """No increments, no ledger, no tests: a window for duplicates, a join for retries, one aggregate per view."""
     with duckdb.connect(str(lake.root / "script.duckdb")) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        delta.load_extension(connection)
+        delta.let_read(connection)
         for statement in _statements(lake):
             connection.execute(statement)
         return connection.execute("SELECT count(*) FROM silver").fetchone()[0]

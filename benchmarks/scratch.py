@@ -54,7 +54,7 @@ def place_at(settings: Settings, row: int) -> None:
     """Gives a new lake the offset that it would have, had all rows before `row` been chunked."""
     from expectations.card_numbers import fingerprint
     from expectations.clock import system_clock
-    from expectations.offset import Offset, write_offset
+    from expectations.offset import Offset, read_fenced, write_offset
     from expectations.sources.registry import recognise
     from expectations.thresholds import FINGERPRINT_BYTES
     from orchestration.chunking.source_log import open_log, read_header, source_name
@@ -75,7 +75,7 @@ def place_at(settings: Settings, row: int) -> None:
     )
     lake = Lake(settings.lake)
     _claim_bronze_rows(lake, row)
-    write_offset(lake.offset_file, offset)
+    write_offset(lake.offset_file, offset, over=read_fenced(lake.offset_file)[1])
 
 
 def _claim_bronze_rows(lake: Lake, rows: int) -> None:

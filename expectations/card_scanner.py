@@ -2,11 +2,11 @@
 
 import contextlib
 import gzip
-import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from expectations.card_numbers import MAX_DIGITS, find_card_numbers
+from expectations.places import Location, files_below, is_local, open_stream, open_whole, size_bytes
 
 _BLOCK_BYTES = 8 * 1024 * 1024
 _OVERLAP_BYTES = 2 * (2 * MAX_DIGITS + 200)
@@ -33,7 +34,7 @@ _EXACT_IN_FLOAT64 = 2.0**53
 class Finding:
     """Where a card number stands; never which."""
 
-    path: Path
+    path: Location
     place: str
     network: str
 
@@ -47,12 +48,12 @@ class ScanReport:
     findings: tuple[Finding, ...]
 
 
-def scan(paths: Iterable[Path]) -> ScanReport:
+def scan(paths: Iterable[Location]) -> ScanReport:
     """Scans files, and folders with all that is below them."""
     files, size, findings = 0, 0, []
     for path in _files(paths):
         try:
-            size += path.stat().st_size
+            size += size_bytes(path)
             findings += scan_file(path)
         except FileNotFoundError:
             continue  # Removed while we looked.
@@ -60,9 +61,9 @@ def scan(paths: Iterable[Path]) -> ScanReport:
     return ScanReport(files, size, tuple(findings))
 
 
-def scan_file(path: Path) -> list[Finding]:
+def scan_file(path: Location) -> list[Finding]:
     """Scans one file."""
-    with open(path, "rb") as file:
+    with open_stream(path) as file:
         magic = file.read(12)
     findings: list[Finding] = []
     # What is not whole is read as far as it goes, and then as bytes.
@@ -72,7 +73,7 @@ def scan_file(path: Path) -> list[Finding]:
             return findings
         except (pa.ArrowException, OSError):
             pass
-    if magic[8:12] == b"DUCK":
+    if magic[8:12] == b"DUCK" and is_local(path):
         try:
             findings.extend(_scan_duckdb(path))
             return findings
@@ -80,26 +81,24 @@ def scan_file(path: Path) -> list[Finding]:
             pass
     if magic[:2] == b"\x1f\x8b":
         try:
-            with gzip.open(path, "rb") as unpacked:
+            with open_stream(path) as file, gzip.GzipFile(fileobj=file) as unpacked:
                 findings.extend(_scan_stream(path, unpacked))
             return findings
         except (OSError, EOFError, zlib.error):
             pass
-    with open(path, "rb") as file:
+    with open_stream(path) as file:
         return [*findings, *_scan_stream(path, file)]
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def _files(paths: Iterable[Location]) -> Iterator[Location]:
     for path in paths:
         if path.is_dir():
-            # Not rglob: it breaks off when a folder goes away meanwhile.
-            below = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-            yield from sorted(found for found in below if found.is_file() and not found.is_symlink())
+            yield from files_below(path)
         else:
             yield path
 
 
-def _scan_stream(path: Path, file: gzip.GzipFile) -> Iterator[Finding]:
+def _scan_stream(path: Location, file: BinaryIO) -> Iterator[Finding]:
     content, content_at, done = b"", 0, 0
     is_end = False
     while not is_end:
@@ -115,21 +114,22 @@ def _scan_stream(path: Path, file: gzip.GzipFile) -> Iterator[Finding]:
         content = content[-_OVERLAP_BYTES:]
 
 
-def _scan_parquet(path: Path) -> Iterator[Finding]:
+def _scan_parquet(path: Location) -> Iterator[Finding]:
     """Text and numbers as they read when decoded; instants and truth values cannot hold a card number."""
-    file = pq.ParquetFile(path)
-    columns = [
-        field.name
-        for field in file.schema_arrow
-        if not (pa.types.is_temporal(field.type) or pa.types.is_boolean(field.type))
-    ]
-    for group in range(file.num_row_groups):
-        for name in columns:
-            values = file.read_row_group(group, columns=[name]).column(0)
-            text = _as_text(values.combine_chunks())
-            for match in find_card_numbers(text):
-                row = text.count(b"\n", 0, match.start)
-                yield Finding(path, f"column {name}, near row {row:,} of group {group}", match.network)
+    with open_whole(path) as content:
+        file = pq.ParquetFile(content)
+        columns = [
+            field.name
+            for field in file.schema_arrow
+            if not (pa.types.is_temporal(field.type) or pa.types.is_boolean(field.type))
+        ]
+        for group in range(file.num_row_groups):
+            for name in columns:
+                values = file.read_row_group(group, columns=[name]).column(0)
+                text = _as_text(values.combine_chunks())
+                for match in find_card_numbers(text):
+                    row = text.count(b"\n", 0, match.start)
+                    yield Finding(path, f"column {name}, near row {row:,} of group {group}", match.network)
 
 
 def _scan_duckdb(path: Path) -> Iterator[Finding]:

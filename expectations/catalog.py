@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from expectations.places import Location
+from expectations.s3 import S3Path
+from expectations.settings import HOME
 from expectations.tables import TABLES
 
 _FOLDERS = {
@@ -17,41 +20,52 @@ _FOLDERS = {
 
 @dataclass(frozen=True)
 class Lake:
-    """The places of one lake; it holds the data of one source log."""
+    """The places of one lake; it holds the data of one source log.
 
-    root: Path
+    What streams in is below `root`, on a disk or on S3. What only one machine can use is below `local`: the warehouse
+    and the marts, which DuckDB keeps in files, finance's proofs, locks and Spark's checkpoint.
+    """
 
-    def table(self, name: str) -> Path:
+    root: Location
+
+    @property
+    def local(self) -> Path:
+        """On this machine: the root itself, or a folder for what belongs to a root on S3."""
+        if isinstance(self.root, S3Path):
+            return HOME / "s3" / self.root.bucket / self.root.key
+        return self.root
+
+    def table(self, name: str) -> Location:
         """Location of a Delta table that `expectations.tables` declares."""
         return self.root / _FOLDERS[TABLES[name].name] / name
 
     @property
-    def landing(self) -> Path:
+    def landing(self) -> Location:
         """Chunk files, as the chunker wrote them."""
         return self.root / "landing"
 
     @property
-    def archive(self) -> Path:
+    def archive(self) -> Location:
         """Chunk files that bronze and the detector have worked off."""
         return self.root / "archive"
 
     @property
-    def detection_files(self) -> Path:
+    def detection_files(self) -> Location:
         return self.root / "detections"
 
     @property
-    def offset_file(self) -> Path:
+    def offset_file(self) -> Location:
         return self.root / "state" / "offset.csv"
 
     @property
     def warehouse(self) -> Path:
         """DuckDB file, private to dbt: whoever opens it holds the warehouse lock."""
-        return self.root / "warehouse" / "warehouse.duckdb"
+        return self.local / "warehouse" / "warehouse.duckdb"
 
     @property
     def marts(self) -> Path:
         """What was published: one folder per domain, of Parquet files that never change."""
-        return self.root / "marts"
+        return self.local / "marts"
 
     @property
     def mart(self) -> Path:
@@ -60,25 +74,25 @@ class Lake:
 
     @property
     def data_docs(self) -> Path:
-        return self.root / "data_docs"
+        return self.local / "data_docs"
 
     @property
     def locks(self) -> Path:
-        return self.root / "state" / "locks"
+        return self.local / "state" / "locks"
 
     @property
-    def detector_lease(self) -> Path:
+    def detector_lease(self) -> Location:
         return self.root / "state" / "detector.lease.json"
 
     @property
     def medallion_lease(self) -> Path:
-        return self.root / "state" / "medallion.lease.json"
+        return self.local / "state" / "medallion.lease.json"
 
     @property
     def detector_checkpoint(self) -> Path:
-        return self.root / "checkpoints" / "detector"
+        return self.local / "checkpoints" / "detector"
 
     @property
     def finance(self) -> Path:
         """Frozen inputs, staged days, the chain of manifests, approvals: what proves the audited tables."""
-        return self.root / "finance"
+        return self.local / "finance"

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.transaction import AddAction
 
-from expectations.files import replacing
+from expectations import s3
+from expectations.places import Location, is_local, location, replacing
 from expectations.schema import TableSchema
 
 _SKIPPED_BY = "delta.dataSkippingStatsColumns"
@@ -35,12 +36,21 @@ PROPERTIES = {
 }
 
 
-def open_table(path: Path) -> DeltaTable | None:
+def open_table(path: Location) -> DeltaTable | None:
     """The table at its latest version, or None where there is none."""
-    return DeltaTable(path) if DeltaTable.is_deltatable(str(path)) else None
+    options = _options(path)
+    if not DeltaTable.is_deltatable(str(path), storage_options=options):
+        return None
+    return DeltaTable(str(path), storage_options=options)
 
 
-def ensure_table(path: Path, schema: TableSchema, notes: Mapping[str, Mapping[str, str]] | None = None) -> DeltaTable:
+def _options(path: Location) -> dict[str, str] | None:
+    return None if is_local(path) else s3.delta_options()
+
+
+def ensure_table(
+    path: Location, schema: TableSchema, notes: Mapping[str, Mapping[str, str]] | None = None
+) -> DeltaTable:
     """The table, created empty where there is none; `notes` go into the metadata of the columns that they name.
 
     A table that was made before a nullable column was declared gets it.
@@ -60,6 +70,7 @@ def ensure_table(path: Path, schema: TableSchema, notes: Mapping[str, Mapping[st
         name=schema.name,
         description=schema.description,
         partition_by=list(schema.partition_by) or None,
+        storage_options=_options(path),
         configuration=PROPERTIES | {_SKIPPED_BY: ",".join(schema.skipped_by or schema.key)},
     )
 
@@ -119,19 +130,25 @@ def _write_file(table: DeltaTable, rows: pa.Table) -> AddAction:
     Not by `write_deltalake`, whose time and memory grow with the number of files that the table has.
     """
     skipped_by = table.metadata().configuration[_SKIPPED_BY].split(",")
-    path = Path(url2pathname(urlparse(table.table_uri).path), f"part-{uuid.uuid4().hex}.parquet")
+    path = _location(table) / f"part-{uuid.uuid4().hex}.parquet"
     with replacing(path) as file:
         # By name: a column that came later stands last in the table, wherever it is declared.
         columns = pa.schema(table.schema().to_arrow())
         pq.write_table(rows.select(columns.names).cast(columns), file, compression="zstd")
+        size = file.tell()
     return AddAction(
         path=path.name,
-        size=path.stat().st_size,
+        size=size,
         partition_values={},
         modification_time=time.time_ns() // 1_000_000,
         data_change=True,
         stats=json.dumps({"numRecords": len(rows), **_bounds(rows, skipped_by)}),
     )
+
+
+def _location(table: DeltaTable) -> Location:
+    uri = urlparse(table.table_uri)
+    return Path(url2pathname(uri.path)) if uri.scheme in ("", "file") else location(table.table_uri)
 
 
 def _bounds(rows: pa.Table, columns: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -151,9 +168,9 @@ def _json_value(value: Any) -> Any:
 
 
 @cache
-def _delta_extension() -> str:
-    root = resources.files("duckdb_extension_delta")
-    return str(root / "extensions" / f"v{duckdb.__version__}" / "delta.duckdb_extension")
+def _extension(name: str) -> str:
+    root = resources.files(f"duckdb_extension_{name}")
+    return str(root / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension")
 
 
 def sql_text(text: str) -> str:
@@ -161,21 +178,24 @@ def sql_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def load_extension(connection: duckdb.DuckDBPyConnection) -> None:
-    """Lets a connection read Delta tables."""
-    connection.execute(f"LOAD {sql_text(_delta_extension())}")
+def let_read(connection: duckdb.DuckDBPyConnection, *places: Location) -> None:
+    """Lets a connection read Delta tables, and files, at these places; touches no home folder."""
+    connection.execute(f"LOAD {sql_text(_extension('delta'))}")
+    if not all(is_local(place) for place in places):
+        connection.execute(f"LOAD {sql_text(_extension('httpfs'))}")
+        connection.execute(s3.duckdb_secret())
 
 
-def connect(views: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with a view on each of the given Delta tables; touches no network and no home folder."""
+def connect(views: Mapping[str, Location]) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with a view on each of the given Delta tables."""
     connection = duckdb.connect()
-    load_extension(connection)
+    let_read(connection, *views.values())
     for name, path in views.items():
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM delta_scan({sql_text(str(path))})")
     return connection
 
 
-def read_rows(path: Path, schema: TableSchema, order_by: Sequence[str] = ()) -> pa.Table:
+def read_rows(path: Location, schema: TableSchema, order_by: Sequence[str] = ()) -> pa.Table:
     """The whole of a small table, sorted; with its columns but no rows where it does not exist yet."""
     if open_table(path) is None:
         return schema.arrow().empty_table()

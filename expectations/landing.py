@@ -4,13 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from expectations.files import replacing
 from expectations.payments import PAYMENT
+from expectations.places import Location, names, open_whole, replacing
 
 _NAME = re.compile(r"chunk_(?P<source>.+)_(?P<first>\d+)_(?P<last>\d+)\.csv")
 
@@ -37,11 +36,9 @@ class Chunk:
         return self.first // chunk_size
 
 
-def list_chunks(folder: Path) -> list[Chunk]:
+def list_chunks(folder: Location) -> list[Chunk]:
     """The chunk files in a folder, in the log's order."""
-    if not folder.exists():
-        return []
-    found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
+    found = (_NAME.fullmatch(name) for name in names(folder))
     chunks = (Chunk(int(m["first"]), int(m["last"]), m["source"]) for m in found if m)
     return sorted(chunks, key=attrgetter("first", "last", "source"))
 
@@ -53,7 +50,7 @@ def encode_chunk(rows: pa.Table) -> bytes:
     return text.getvalue().to_pybytes()
 
 
-def write_chunk(folder: Path, chunk: Chunk, content: bytes) -> Path:
+def write_chunk(folder: Location, chunk: Chunk, content: bytes) -> Location:
     """Writes a chunk file; it appears whole or not at all."""
     path = folder / chunk.name
     with replacing(path) as file:
@@ -61,19 +58,20 @@ def write_chunk(folder: Path, chunk: Chunk, content: bytes) -> Path:
     return path
 
 
-def read_chunk(path: Path, columns: Sequence[str] = PAYMENT.columns) -> pa.Table:
+def read_chunk(path: Location, columns: Sequence[str] = PAYMENT.columns) -> pa.Table:
     """The rows of a chunk file, or some columns of them, with the canonical types; null where it is older than one."""
     schema = pa.schema([PAYMENT.arrow().field(name) for name in columns])
-    table = pacsv.read_csv(
-        path,
-        parse_options=pacsv.ParseOptions(newlines_in_values=True),
-        convert_options=pacsv.ConvertOptions(
-            include_columns=list(columns),
-            include_missing_columns=True,
-            column_types={field.name: field.type for field in schema},
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
+    with open_whole(path) as file:
+        table = pacsv.read_csv(
+            file,
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                include_columns=list(columns),
+                include_missing_columns=True,
+                column_types={field.name: field.type for field in schema},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
     return table.cast(schema)

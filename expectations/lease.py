@@ -1,7 +1,7 @@
 """Who runs a lingering stream, the detector's or the medallion's: a lease in a file, renewed while its holder lives.
 
-There is one of each at a time. The lease says whose it is, also from another machine; that increments exclude each
-other is the matter of an OS lock.
+There is one of each at a time. The lease says whose it is, also from another machine. It is taken and renewed in the
+place of the version that was seen, so a holder that was thought dead learns that another one took over.
 """
 
 import contextlib
@@ -12,13 +12,13 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import psutil
 
 from expectations.clock import Clock, system_clock
 from expectations.errors import LakeBusy
-from expectations.files import replacing
+from expectations.places import Location, Superseded, read_versioned
+from expectations.places import replace as replace_version
 from expectations.thresholds import LEASE_SECONDS
 
 
@@ -50,16 +50,20 @@ class Holder:
         return started is not None and abs(started - self.started) < LEASE_SECONDS
 
 
-def read_lease(path: Path) -> Holder | None:
+def read_lease(path: Location) -> Holder | None:
     """The holder, alive or not; None where nobody ever held the lease or it was given back."""
-    try:
-        values = json.loads(path.read_text())
-        return Holder(**values | {"renewed_at": datetime.fromisoformat(values["renewed_at"])})
-    except FileNotFoundError:
-        return None
+    return _read(path)[0]
 
 
-def live_holder(path: Path, now: datetime) -> Holder | None:
+def _read(path: Location) -> tuple[Holder | None, str | None]:
+    found = read_versioned(path)
+    if found is None:
+        return None, None
+    values = json.loads(found[0])
+    return Holder(**values | {"renewed_at": datetime.fromisoformat(values["renewed_at"])}), found[1]
+
+
+def live_holder(path: Location, now: datetime) -> Holder | None:
     """The holder if it is alive."""
     holder = read_lease(path)
     return holder if holder and holder.is_alive(now) else None
@@ -74,28 +78,38 @@ class Lease:
         LakeBusy: a living process holds it.
     """
 
-    def __init__(self, path: Path, owner: str, clock: Clock = system_clock):
+    def __init__(self, path: Location, owner: str, clock: Clock = system_clock):
         self._path, self._clock, self._renewing = path, clock, threading.Lock()
         pid = os.getpid()
         self._holder = Holder(owner, socket.gethostname(), pid, _started(pid) or 0.0, clock())
+        self._version: str | None = None
 
     def __enter__(self) -> "Lease":
-        holder = live_holder(self._path, self._clock())
-        if holder is not None:
-            raise LakeBusy(
-                f"another run ({holder.owner}, process {holder.pid} on {holder.host}) is working on this lake",
-                where=self._path,
-                remedy="let it work, or stop it",
-            )
+        holder, self._version = _read(self._path)
+        if holder is not None and holder.is_alive(self._clock()):
+            raise self._busy(holder)
         self.renew()
         return self
 
     def renew(self) -> None:
-        """Gives a sign of life; from any thread of the holder."""
-        with self._renewing, replacing(self._path) as file:
+        """Gives a sign of life; from any thread of the holder.
+
+        Raises:
+            LakeBusy: another run has taken over.
+        """
+        with self._renewing:
             self._holder = replace(self._holder, renewed_at=self._clock())
             values = asdict(self._holder) | {"renewed_at": self._holder.renewed_at.isoformat()}
-            file.write(json.dumps(values).encode())
+            try:
+                self._version = replace_version(self._path, json.dumps(values).encode(), over=self._version)
+            except Superseded as error:
+                raise self._busy(read_lease(self._path)) from error
+
+    def _busy(self, holder: Holder | None) -> LakeBusy:
+        who = f"{holder.owner}, process {holder.pid} on {holder.host}" if holder else "gone by now"
+        return LakeBusy(
+            f"another run ({who}) is working on this lake", where=self._path, remedy="let it work, or stop it"
+        )
 
     @contextlib.contextmanager
     def renewed_meanwhile(self) -> Iterator[None]:
@@ -103,8 +117,10 @@ class Lease:
         is_over = threading.Event()
 
         def renew() -> None:
-            while not is_over.wait(LEASE_SECONDS / 3):
-                self.renew()
+            # Whoever lost the lease hears of it when it renews itself.
+            with contextlib.suppress(LakeBusy):
+                while not is_over.wait(LEASE_SECONDS / 3):
+                    self.renew()
 
         thread = threading.Thread(target=renew, name="lease", daemon=True)
         thread.start()

@@ -10,6 +10,7 @@ from pydantic_settings import SettingsError as UnreadableSetting
 from expectations import thresholds
 from expectations.clock import Clock, frozen_clock, system_clock
 from expectations.errors import SettingsError
+from expectations.places import Location
 
 HOME = Path(".tollgate")
 """Where everything that Tollgate writes lives by default, below the working directory. Git-ignored."""
@@ -20,16 +21,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TOLLGATE_", env_file=".env", extra="ignore")
 
-    lake: Path = Field(HOME / "lake", description="Root of the lake.")
-    log: Path = Field(HOME / "source" / "company.csv", description="The transaction log.")
+    lake: Location = Field(HOME / "lake", description="Root of the lake.")
+    log: Location = Field(HOME / "source" / "company.csv", description="The transaction log.")
     chunk_size: int = Field(thresholds.CHUNK_SIZE_ROWS, gt=0, le=1_000_000, description="Rows per grid cell.")
     token_key: SecretStr | None = Field(None, description="Key of the card tokens, 32 bytes or more.")
     token_key_file: Path = Field(HOME / "token.key", description="File that holds the key.")
     banksim_day_zero: datetime = Field(
         datetime.fromisoformat("2026-01-01T00:00:00+00:00"), description="The day that BankSim's step 0 stands for."
     )
-    cards: Path | None = Field(None, description="Card-transactions logs: the file with their cards.")
-    users: Path | None = Field(None, description="Card-transactions logs: the file with their customers.")
+    cards: Location | None = Field(None, description="Card-transactions logs: the file with their cards.")
+    users: Location | None = Field(None, description="Card-transactions logs: the file with their customers.")
     frozen_clock: datetime | None = Field(None, description="Replays: the instant that every clock shows.")
     spark_master: str = Field("local[2]", description="Spark master URL.")
     detector_buckets: int = Field(4, gt=0, description="Parallelism of the detector's state; fixed per lake.")

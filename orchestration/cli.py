@@ -7,19 +7,21 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
 from expectations.errors import TollgateError
+from expectations.places import is_local, location, written_here
 from expectations.settings import load_settings
 from orchestration.finance.cli import app as finance
+from orchestration.options import LakeOption, place
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(finance, name="finance")
@@ -27,12 +29,9 @@ _screen = Console()
 _WIDEST = 10_000
 _errors = Console(stderr=True, soft_wrap=True)
 
-Lake_ = Annotated[Path | None, typer.Option("--lake", help="Root of the lake. [default: .tollgate/lake]")]
-Log = Annotated[
-    Path | None, typer.Option("--log", help="The transaction log: ours, BankSim or card transactions, .csv or .csv.gz.")
-]
-Cards = Annotated[Path | None, typer.Option("--cards", help="Card-transactions logs: the file with their cards.")]
-Users = Annotated[Path | None, typer.Option("--users", help="Card-transactions logs: the file with their customers.")]
+Log = Annotated[Any, place("--log", help="The transaction log: ours, BankSim or card transactions, .csv or .csv.gz.")]
+Cards = Annotated[Any, place("--cards", help="Card-transactions logs: the file with their cards.")]
+Users = Annotated[Any, place("--users", help="Card-transactions logs: the file with their customers.")]
 ChunkSize = Annotated[int | None, typer.Option("--chunk-size", min=1, max=1_000_000, help="Entries per grid cell.")]
 
 
@@ -68,7 +67,7 @@ def _stop(why: str) -> NoReturn:
 
 
 @app.command()
-def demo(log: Log = None, lake: Lake_ = None, chunk_size: ChunkSize = None) -> None:
+def demo(log: Log = None, lake: LakeOption = None, chunk_size: ChunkSize = None) -> None:
     """Runs the whole graph once through Dagster, on a made-up company's log or on yours."""
     from orchestration.demo import run_demo
 
@@ -89,7 +88,7 @@ def ui(
 
 @app.command()
 def simulate(
-    out: Annotated[Path, typer.Option(help="The log to write.")],
+    out: Annotated[Any, place("--out", help="The log to write.")],
     rows: Annotated[int | None, typer.Option(min=1, help="How many events. [default: 400000]")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
     follow: Annotated[bool, typer.Option("--follow", help="Append in real time, until interrupted.")] = False,
@@ -104,12 +103,14 @@ def simulate(
     if settings.token_key is None:
         make_token_key(settings.token_key_file)
     with _mendable(ValueError, RuntimeError):
+        if follow and not is_local(out):
+            raise TollgateError("S3 has no appending", where=out, remedy="follow into a file, or write a whole log")
         if follow:
             follow_log(out, rate, seed, clock=system_clock, sleep=time.sleep, stop=lambda: False)
         else:
-            with _progress("simulating", rows or 400_000) as advance:
-                simulation = write_log(out, rows or 400_000, seed, on_progress=advance)
-            _screen.print(f"{simulation.rows:,} events, {simulation.frauds:,} of them fraud: {simulation.log}")
+            with _progress("simulating", rows or 400_000) as advance, written_here(out) as path:
+                simulation = write_log(path, rows or 400_000, seed, on_progress=advance)
+            _screen.print(f"{simulation.rows:,} events, {simulation.frauds:,} of them fraud: {out}", soft_wrap=True)
 
 
 @app.command("simulate-bank")
@@ -118,7 +119,7 @@ def simulate_bank(
     first_day: Annotated[str | None, typer.Option(help="Where its books begin. [default: the log's first]")] = None,
     last_day: Annotated[str | None, typer.Option(help="The last one. [default: yesterday]")] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same mistakes.")] = 11,
-    truth: Annotated[Path | None, typer.Option(help="Where the truth about its mistakes goes, as CSV.")] = None,
+    truth: Annotated[Any, place("--truth", help="Where the truth about its mistakes goes, as CSV.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Close each day as it ends, until interrupted.")] = False,
 ) -> None:
     """Keeps a core bank's books of a simulated company's log, with mistakes. Days that are closed stay as they are."""
@@ -130,7 +131,8 @@ def simulate_bank(
         if follow:
             follow_log(settings.log, settings.core_banking, days[0], seed, settings.clock, time.sleep, lambda: False)
         else:
-            written = keep_books(settings.log, settings.core_banking, *days, seed, settings.clock(), truth)
+            with written_here(truth) if truth else nullcontext() as path:
+                written = keep_books(settings.log, settings.core_banking, *days, seed, settings.clock(), path)
             _screen.print(
                 f"{len(written.days)} days closed, {written.entries:,} journal entries: {settings.core_banking}",
                 soft_wrap=True,
@@ -141,7 +143,7 @@ def simulate_bank(
 @app.command()
 def chunk(
     log: Log = None,
-    lake: Lake_ = None,
+    lake: LakeOption = None,
     chunk_size: ChunkSize = None,
     cards: Cards = None,
     users: Users = None,
@@ -172,7 +174,7 @@ def chunk(
 
 
 @app.command()
-def detect(lake: Lake_ = None) -> None:
+def detect(lake: LakeOption = None) -> None:
     """Finds the patterns in what has landed, and exits."""
     from orchestration.detection.assemble import has_work, make_detector
 
@@ -192,7 +194,7 @@ def detect(lake: Lake_ = None) -> None:
 
 @app.command()
 def detections(
-    lake: Lake_ = None, format: Annotated[Format, typer.Option("--format", help="csv or table.")] = Format.table
+    lake: LakeOption = None, format: Annotated[Format, typer.Option("--format", help="csv or table.")] = Format.table
 ) -> None:
     """Every detection so far, written to a file or waiting, in order."""
     from expectations.catalog import Lake
@@ -215,7 +217,7 @@ def detections(
 
 
 @app.command()
-def drain(lake: Lake_ = None) -> None:
+def drain(lake: LakeOption = None) -> None:
     """Writes the detections that wait for a full file into a partial one."""
     from orchestration.detection.assemble import drain_files
 
@@ -227,7 +229,7 @@ def drain(lake: Lake_ = None) -> None:
 
 
 @app.command()
-def publish(lake: Lake_ = None) -> None:
+def publish(lake: LakeOption = None) -> None:
     """Takes what has landed through silver and gold, publishes it if it passes, and exits."""
     from expectations.catalog import Lake
     from orchestration.faults import commit_points
@@ -254,7 +256,7 @@ def publish(lake: Lake_ = None) -> None:
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="Over the schemas silver, gold and meta, in DuckDB's SQL.")],
-    lake: Lake_ = None,
+    lake: LakeOption = None,
     format: Annotated[Rendering, typer.Option("--format", help="table, csv or json.")] = Rendering.table,
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="T", help="As published at that instant: 2026-10-31T12:00:00Z.")
@@ -281,7 +283,7 @@ def sql(
 
 
 @app.command("scan-pan")
-def scan_pan(paths: Annotated[list[Path], typer.Argument(help="Files and folders.")]) -> None:
+def scan_pan(paths: Annotated[list[Any], typer.Argument(parser=location, help="Files and folders.")]) -> None:
     """Looks for card numbers; exits 2 if there are any, and tells where, but never what."""
     from expectations.card_scanner import scan
     from expectations.errors import CardNumberFound

@@ -19,6 +19,7 @@ from expectations.card_numbers import make_token_key
 from expectations.catalog import Lake
 from expectations.errors import SourceError, TollgateError
 from expectations.offset import read_offset
+from expectations.places import Location
 from expectations.settings import HOME, Settings, load_settings
 from expectations.tables import DETECTION_FILES, DETECTIONS
 from orchestration.chunking.source_log import open_log, source_name
@@ -66,7 +67,7 @@ class DemoRun:
     seconds: dict[str, float]
 
 
-def run_demo(log: Path | None, lake: Path | None, chunk_size: int | None, screen: Console) -> None:
+def run_demo(log: Location | None, lake: Location | None, chunk_size: int | None, screen: Console) -> None:
     """Runs the demo.
 
     Args:
@@ -93,7 +94,7 @@ def run_demo(log: Path | None, lake: Path | None, chunk_size: int | None, screen
         )
 
 
-def _settings(log: Path | None, lake: Path | None, chunk_size: int | None) -> Settings:
+def _settings(log: Location | None, lake: Location | None, chunk_size: int | None) -> Settings:
     if log is not None and lake is None:
         if not log.is_file():
             raise SourceError("no such transaction log", where=log, remedy="check the path")

@@ -1,6 +1,5 @@
 """What assets, checks and sensors share at run time: the settings, and a Spark session that starts when first used."""
 
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -29,8 +28,8 @@ class Platform(dg.ConfigurableResource):
 
     def settings(self) -> Settings:
         return load_settings(
-            lake=Path(self.lake_root) if self.lake_root else None,
-            log=Path(self.log) if self.log else None,
+            lake=self.lake_root or None,
+            log=self.log or None,
             chunk_size=self.chunk_size or None,
             finance_unsigned_approvals=self.unsigned_approvals or None,
         )

@@ -1,5 +1,6 @@
 """The bank from day to day: which days it closes next, at once or as they end."""
 
+import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,13 +10,14 @@ import sqlalchemy as sa
 from data.bank.simulate import TRUTH_SCHEMA, BankSimulation, write_core_banking
 from expectations import core_banking as bank
 from expectations.business_days import CALENDAR, BusinessCalendar
+from expectations.places import Location, open_stream, size_bytes
 
 LOOKS_EVERY_SECONDS = 60
 _HEAD_BYTES = 4096
 
 
 def keep_books(
-    log: Path,
+    log: Location,
     url: str,
     first_day: date | None,
     last_day: date | None,
@@ -50,7 +52,7 @@ def keep_books(
 
 
 def follow_log(
-    log: Path,
+    log: Location,
     url: str,
     first_day: date | None,
     seed: int,
@@ -60,7 +62,7 @@ def follow_log(
 ) -> None:
     """Closes every day once it has ended, until `stop()`."""
     while not stop():
-        if log.exists() and log.stat().st_size > _HEAD_BYTES:
+        if log.exists() and size_bytes(log) > _HEAD_BYTES:
             keep_books(log, url, first_day, None, seed, clock())
         sleep(LOOKS_EVERY_SECONDS)
 
@@ -80,10 +82,10 @@ def closed_days(url: str) -> list[date]:
         engine.dispose()
 
 
-def _first_day(log: Path, calendar: BusinessCalendar) -> date:
+def _first_day(log: Location, calendar: BusinessCalendar) -> date:
     if not log.exists():
         raise ValueError(f"{log}: no such log")
-    with open(log, encoding="utf-8") as lines:
+    with io.TextIOWrapper(open_stream(log), encoding="utf-8") as lines:
         header, first = lines.readline().strip().split(","), lines.readline().strip().split(",")
     if "event_timestamp" not in header or len(first) != len(header):
         raise ValueError(f"{log}: not the simulated company's log, whose books alone the bank can keep")

@@ -17,9 +17,11 @@ from data.bank.breaks import DEFAULT_MIX, LONGEST_CORRECTION_DAYS, Bookings, Bre
 from data.bank.ledger import ENTRY_SCHEMA, DayBooks, account_row, balances_after, keep_books
 from data.log_format import LOG_COLUMNS
 from expectations import core_banking as bank
+from expectations import delta
 from expectations.business_days import CALENDAR, BusinessCalendar
 from expectations.currencies import minor_unit_exponents
 from expectations.finance import DUAL_MESSAGE_PROCESSORS, NO_PROCESSOR, PLATFORM_PAYMENTS
+from expectations.places import Location
 
 TRUTH_SCHEMA = pa.schema(
     [
@@ -56,7 +58,7 @@ class BankSimulation:
 
 
 def write_core_banking(
-    log: Path,
+    log: Location,
     url: str,
     first_day: date,
     last_day: date,
@@ -95,11 +97,12 @@ def write_core_banking(
     return BankSimulation(tuple(written), sum(books.days[day].entries.num_rows for day in written), books.truth)
 
 
-def read_payments(log: Path, first_day: date, last_day: date, calendar: BusinessCalendar = CALENDAR) -> pa.Table:
+def read_payments(log: Location, first_day: date, last_day: date, calendar: BusinessCalendar = CALENDAR) -> pa.Table:
     """What of a log moves settled money on these business days, as `PLATFORM_PAYMENTS`."""
     exponents = minor_unit_exponents()
     with contextlib.closing(duckdb.connect()) as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        delta.let_read(connection, log)
         connection.register("exponents", pa.table({"currency": list(exponents), "exponent": list(exponents.values())}))
         found = connection.execute(
             _SETTLING.format(

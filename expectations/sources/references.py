@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +10,7 @@ import pyarrow.csv as pacsv
 
 from expectations.card_numbers import MAX_DIGITS, MIN_DIGITS, TokeniserFactory
 from expectations.errors import SourceError
+from expectations.places import Location
 
 _CARD_COLUMNS = ("id", "card_brand", "card_number")
 _USER_COLUMNS = ("id", "birth_year", "birth_month", "gender")
@@ -27,8 +27,8 @@ class References:
         make_tokeniser: called once there are card numbers.
     """
 
-    cards_path: Path | None
-    users_path: Path | None
+    cards_path: Location | None
+    users_path: Location | None
     make_tokeniser: TokeniserFactory
 
     @cached_property
@@ -91,7 +91,7 @@ def _whole(text: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.cast(pc.if_else(is_whole, text, None), pa.int64())
 
 
-def _read(path: Path | None, columns: tuple[str, ...]) -> pa.Table:
+def _read(path: Location | None, columns: tuple[str, ...]) -> pa.Table:
     """Some text columns of a CSV file; the others never become values. No rows where there is no file."""
     if path is None:
         return pa.table({name: pa.array([], pa.string()) for name in columns})

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import duckdb
 
@@ -12,6 +11,7 @@ from expectations.catalog import Lake
 from expectations.landing import Chunk, list_chunks
 from expectations.offset import Offset, read_offset
 from expectations.payments import PAYMENT
+from expectations.places import Location
 from expectations.tables import PAYMENTS_RAW_BRONZE, SOURCE_QUARANTINE
 from expectations.thresholds import OFFSET_STALE_SECONDS
 from orchestration.chunking.chunker import Tick
@@ -96,11 +96,12 @@ def check_offset_age(offset: Offset | None, has_unread: bool, now: datetime) -> 
     )
 
 
-def check_lake(lake: Lake, scanned: Sequence[Path]) -> list[Outcome]:
+def check_lake(lake: Lake, scanned: Sequence[Location]) -> list[Outcome]:
     """The verdicts on all that is there; `scanned` are further folders in which no card number may be."""
     offset = read_offset(lake.offset_file)
-    chunks = sorted(list_chunks(lake.landing) + list_chunks(lake.archive))
-    with _connect(lake, bool(chunks)) as connection:
+    # On S3 a chunk that is being archived is in both folders for a moment.
+    chunks = sorted({*list_chunks(lake.landing), *list_chunks(lake.archive)})
+    with _connect(lake) as connection:
         return [
             _entries_conserved(connection, offset, chunks),
             _offset_monotonic(offset, chunks),
@@ -111,14 +112,14 @@ def check_lake(lake: Lake, scanned: Sequence[Path]) -> list[Outcome]:
         ]
 
 
-def _connect(lake: Lake, has_chunks: bool) -> duckdb.DuckDBPyConnection:
+def _connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     declared = (PAYMENTS_RAW_BRONZE, SOURCE_QUARANTINE)
     for schema in declared:
         delta.ensure_table(lake.table(schema.name), schema)
     connection = delta.connect({schema.name: lake.table(schema.name) for schema in declared})
-    folders = [folder for folder in (lake.landing, lake.archive) if any(folder.glob("chunk_*"))]
-    if has_chunks:
-        files = ", ".join(delta.sql_text(f"{folder}/chunk_*.csv*") for folder in folders)
+    places = {chunk.name: folder for folder in (lake.landing, lake.archive) for chunk in list_chunks(folder)}
+    if places:
+        files = ", ".join(delta.sql_text(str(folder / name)) for name, folder in places.items())
         columns = ", ".join(f"{name}: 'VARCHAR'" for name in PAYMENT.columns)
         connection.execute(
             "CREATE VIEW chunk_rows AS SELECT currency, amount_minor "
@@ -154,8 +155,8 @@ def _offset_monotonic(offset: Offset | None, chunks: Sequence[Chunk]) -> Outcome
     )
 
 
-def _no_card_numbers(lake: Lake, scanned: Sequence[Path]) -> Outcome:
-    report = scan([lake.root, *scanned])
+def _no_card_numbers(lake: Lake, scanned: Sequence[Location]) -> Outcome:
+    report = scan([*{lake.root, lake.local}, *scanned])
     found = "; ".join(f"{finding.path}: {finding.place}" for finding in report.findings[:5])
     return NO_CARD_NUMBERS.outcome(
         not report.findings,

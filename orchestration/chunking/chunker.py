@@ -1,16 +1,20 @@
 """Mechanism X: cuts a transaction log into chunks, one tick at a time.
 
 A tick reads the next entries up to the next grid line, brings them into the canonical shape without card numbers,
-and commits in a fixed order: quarantine, chunk file, bronze, offset. Each step leaves alone what an earlier, killed
-tick has done, so that running a tick again completes it.
+claims them, and commits in a fixed order: quarantine, chunk file, bronze, offset. Each step leaves alone what an
+earlier, killed tick has done, so that running a tick again completes it.
+
+On one machine a lock keeps other chunkers out. Where none can, on S3, the claim does: it is written over the offset as
+it was read, so that one chunker alone decides how far a chunk goes. Others may commit it too, with the same result, and
+the offset moves once.
 """
 
+import errno
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +26,8 @@ from expectations.catalog import Lake
 from expectations.clock import Clock
 from expectations.errors import LakeBusy, LakeMismatch, SourceError
 from expectations.landing import Chunk, encode_chunk, list_chunks, read_chunk, write_chunk
-from expectations.offset import Offset, read_offset, write_offset
+from expectations.offset import Offset, read_fenced, write_offset
+from expectations.places import Location, Superseded
 from expectations.schema import TableSchema
 from expectations.sources.adapter import Adapted, Rejection, SourceAdapter, SourceBlock, adapt
 from expectations.sources.csv_records import split_records
@@ -58,7 +63,7 @@ class Tick:
     """
 
     chunk: Chunk
-    path: Path
+    path: Location
     rows: int
     quarantined: int
     bronze_rows: int
@@ -87,7 +92,7 @@ class Chunker:
     """
 
     lake: Lake
-    log_path: Path
+    log_path: Location
     chunk_size: int
     clock: Clock
     make_tokeniser: TokeniserFactory
@@ -96,6 +101,7 @@ class Chunker:
     references: References | None = None
     _log: SourceLog | None = None
     _session: "_Session | None" = None
+    _version: str | None = None
     _tables: dict[str, delta.DeltaTable] = field(default_factory=dict)
 
     @contextmanager
@@ -116,7 +122,7 @@ class Chunker:
             ) from error
 
     def tick(self, is_final: bool = False) -> Tick | None:
-        """Chunks the next entries; None where there are none.
+        """Chunks the next entries; None where there are none. What another chunker commits first is left to it.
 
         Args:
             is_final: the log is complete: its last line may lack a newline, and once nothing is left the offset says
@@ -126,10 +132,17 @@ class Chunker:
             SourceError: the log is not what it was, or cannot be read.
             LakeMismatch: the lake holds another log or another grid.
         """
+        while True:
+            try:
+                return self._tick(is_final)
+            except Superseded:
+                continue  # The offset has moved, so somebody gets on.
+
+    def _tick(self, is_final: bool) -> Tick | None:
         started = time.perf_counter()
         log = self._log = self._log or open_log(self.log_path)
         is_final = is_final or log.is_finished
-        offset = read_offset(self.lake.offset_file)
+        offset, self._version = read_fenced(self.lake.offset_file)
         session = self._open(log, offset, is_final)
         if session is None:
             return None
@@ -183,10 +196,8 @@ class Chunker:
         )
 
     def _reject_orphans(self) -> None:
-        """Without an offset the lake must be new, but for what a killed first tick on the same log may have left."""
-        source, chunks = source_name(self.log_path), list_chunks(self.lake.landing)
-        others = [c for c in chunks if c.source != source or c.first > 0 or c.entries > self.chunk_size]
-        if others or list_chunks(self.lake.archive):
+        """Without an offset the lake must be new: the first tick claims its entries before it writes anything else."""
+        if list_chunks(self.lake.landing) or list_chunks(self.lake.archive):
             raise LakeMismatch(
                 "the lake has chunks but no offset",
                 where=self.lake.offset_file,
@@ -231,9 +242,10 @@ class Chunker:
             )
 
     def _next_block(self, log: SourceLog, session: "_Session", is_final: bool) -> SourceBlock:
-        """Whole records from the offset to the next grid line, or as many as are there."""
-        offset, adopted = session.position, self._left_behind(session)
-        limit = adopted.entries if adopted else self.chunk_size - offset.entries % self.chunk_size
+        """Whole records from the offset to the next grid line, or as many as are there; what is claimed already."""
+        offset = session.position
+        claimed = offset.claimed_upto - offset.entries if offset.claimed_upto else None
+        limit = claimed or self.chunk_size - offset.entries % self.chunk_size
         per_entry = offset.byte_offset / offset.entries if offset.entries else _FIRST_GUESS_BYTES_PER_ENTRY
         size = int(limit * per_entry * 1.1) + MAX_ENTRY_BYTES
         while True:
@@ -243,15 +255,16 @@ class Chunker:
             if len(records) == limit or is_end:
                 break
             size *= 2
-        if adopted and len(records) < limit:
+        if claimed and len(records) < limit:
             raise SourceError("the log lacks entries that were chunked", where=log.path, remedy="restore the log")
         end = int(records.ends[-1]) if len(records) else 0
         return SourceBlock(content[:end], records, offset.entries, offset.byte_offset)
 
-    def _left_behind(self, session: "_Session") -> Chunk | None:
-        """The chunk file that starts at the offset, if a killed tick wrote one."""
-        start = session.position.entries
-        return next((chunk for chunk in list_chunks(self.lake.landing) if chunk.first == start), None)
+    def _claim(self, offset: Offset, upto: int) -> None:
+        """Decides how far the chunk goes, unless that is decided."""
+        if offset.claimed_upto is None:
+            self._write_offset(replace(offset, claimed_upto=upto))
+        self.passed("claim")
 
     def _is_drained(self, log: SourceLog, session: "_Session", block: SourceBlock) -> bool:
         return not log.read(session.position.byte_offset + len(block.content), 1)
@@ -276,12 +289,10 @@ class Chunker:
         content = encode_chunk(adapted.rows)
         check_chunk(chunk, adapted, content)
         upto = chunk.last + 1
+        self._claim(session.position, upto)
         if adapted.rejections:
-            quarantine = self._table(tables.SOURCE_QUARANTINE)
-            # A tick that was killed here may have taken fewer entries, because the log was shorter.
-            stored = delta.position(quarantine, _APP)
-            new = [rejection for rejection in adapted.rejections if rejection.entry_number >= stored]
-            delta.append_once(quarantine, _quarantine_rows(session.position.source, new, now), _APP, upto)
+            rejected = _quarantine_rows(session.position.source, adapted.rejections, now)
+            delta.append_once(self._table(tables.SOURCE_QUARANTINE), rejected, _APP, upto)
         self.passed("quarantine")
         path, is_adopted = self.lake.landing / chunk.name, False
         if path.exists():
@@ -292,7 +303,7 @@ class Chunker:
         bronze = _bronze_rows(adapted, chunk, chunk.cell(self.chunk_size), now)
         delta.append_once(self._table(tables.PAYMENTS_RAW_BRONZE), bronze, _APP, upto)
         self.passed("bronze")
-        held = [self._table(schema).count() for schema in (tables.PAYMENTS_RAW_BRONZE, tables.SOURCE_QUARANTINE)]
+        held = self._held(upto)
         check_totals(chunk, *held)
         tail = (session.tail + block.content)[-FINGERPRINT_BYTES:]
         head = (session.head + block.content)[:FINGERPRINT_BYTES]
@@ -304,6 +315,7 @@ class Chunker:
             byte_offset=block.byte_offset + len(block.content),
             is_final=is_final,
             committed_at=now,
+            claimed_upto=None,
         )
         self._write_offset(offset)
         self.passed("offset")
@@ -323,6 +335,18 @@ class Chunker:
             duration_s=time.perf_counter() - started,
         )
 
+    def _held(self, upto: int) -> list[int]:
+        """How many rows bronze and the quarantine hold.
+
+        Raises:
+            Superseded: another chunker has brought them beyond this chunk.
+        """
+        both = [self._table(schema) for schema in (tables.PAYMENTS_RAW_BRONZE, tables.SOURCE_QUARANTINE)]
+        is_ahead = any(delta.position(table, _APP) > upto for table in both)
+        if is_ahead and read_fenced(self.lake.offset_file)[1] != self._version:
+            raise Superseded(errno.EEXIST, "another chunker is ahead", str(self.lake.offset_file))
+        return [table.count() for table in both]
+
     def _table(self, schema: TableSchema) -> delta.DeltaTable:
         """A table of the lake at its latest version, opened once."""
         if schema.name in self._tables:
@@ -332,7 +356,7 @@ class Chunker:
         return self._tables[schema.name]
 
     def _write_offset(self, offset: Offset) -> None:
-        write_offset(self.lake.offset_file, offset)
+        self._version = write_offset(self.lake.offset_file, offset, over=self._version)
 
 
 @dataclass(frozen=True)
@@ -348,7 +372,7 @@ class _Session:
     tail: bytes = b""
 
 
-def _adopt(path: Path, adapted: Adapted) -> pa.Table:
+def _adopt(path: Location, adapted: Adapted) -> pa.Table:
     """The rows of a chunk file that is there already."""
     rows = read_chunk(path)
     if len(rows) != len(adapted.rows):

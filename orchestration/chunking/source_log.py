@@ -3,10 +3,11 @@
 import gzip
 import re
 import zlib
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol
 
 from expectations.errors import SourceError
+from expectations.places import Location, open_stream, read_range
 from expectations.thresholds import MAX_ENTRY_BYTES
 
 _SKIP_BYTES = 1024 * 1024
@@ -20,7 +21,7 @@ class SourceLog(Protocol):
         is_finished: nothing will ever be appended.
     """
 
-    path: Path
+    path: Location
     is_finished: bool
 
     def read(self, offset: int, size: int) -> bytes:
@@ -28,7 +29,7 @@ class SourceLog(Protocol):
         ...
 
 
-def open_log(path: Path) -> SourceLog:
+def open_log(path: Location) -> SourceLog:
     """The log at `path`; `.gz` is unpacked on the fly and counts as finished.
 
     Raises:
@@ -39,10 +40,10 @@ def open_log(path: Path) -> SourceLog:
     return GzipLog(path) if path.suffix == ".gz" else PlainLog(path)
 
 
-def source_name(path: Path) -> str:
+def source_name(path: Location) -> str:
     """What a log is called in file names: its stem, with anything unusual as a hyphen."""
     stem = path.name.removesuffix(".gz")
-    stem = stem.removesuffix(Path(stem).suffix)
+    stem = stem.removesuffix(PurePosixPath(stem).suffix)
     return re.sub(r"[^A-Za-z0-9_-]+", "-", stem) or "log"
 
 
@@ -51,14 +52,12 @@ class PlainLog:
 
     is_finished = False
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Location):
         self.path = path
 
     def read(self, offset: int, size: int) -> bytes:
         try:
-            with open(self.path, "rb") as file:
-                file.seek(offset)
-                return file.read(size)
+            return read_range(self.path, offset, size)
         except (FileNotFoundError, PermissionError) as error:
             raise SourceError("the log cannot be opened", where=self.path, remedy="restore it") from error
 
@@ -72,7 +71,7 @@ class GzipLog:
 
     is_finished = True
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Location):
         self.path = path
         self._stream: BinaryIO | None = None
         self._buffer, self._buffer_at = b"", 0
@@ -80,7 +79,7 @@ class GzipLog:
     def read(self, offset: int, size: int) -> bytes:
         try:
             if self._stream is None or offset < self._buffer_at:
-                self._stream = gzip.open(self.path, "rb")  # noqa: SIM115 - stays open between ticks
+                self._stream = gzip.GzipFile(fileobj=open_stream(self.path))  # stays open between ticks
                 self._buffer, self._buffer_at = b"", 0
             while offset > self._buffer_at + len(self._buffer):
                 self._buffer_at += len(self._buffer)

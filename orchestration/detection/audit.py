@@ -1,7 +1,7 @@
 """The checks of the flow from landed chunks to detection files."""
 
 import csv
-from pathlib import Path
+import io
 
 import duckdb
 
@@ -10,6 +10,7 @@ from expectations.catalog import Lake
 from expectations.clock import Clock
 from expectations.landing import list_chunks
 from expectations.offset import read_offset
+from expectations.places import Location, modified_at
 from expectations.tables import DETECTION_FILES, DETECTIONS, PATTERN_STATE, PATTERN_STATUS, PAYMENTS_RAW_BRONZE
 from expectations.thresholds import DETECTION_LAG_SECONDS, DETECTIONS_PER_FILE
 from orchestration.outcomes import CheckDeclaration, Outcome
@@ -141,7 +142,7 @@ def _lag(lake: Lake, clock: Clock, cells: int) -> Outcome:
     waiting = complete_cells(list_chunks(lake.landing), read_offset(lake.offset_file), cells)
     lag = 0.0
     if waiting:
-        lag = clock().timestamp() - (lake.landing / waiting[0][-1].name).stat().st_mtime
+        lag = clock().timestamp() - modified_at(lake.landing / waiting[0][-1].name).timestamp()
     return DETECTION_LAG.outcome(
         lag <= DETECTION_LAG_SECONDS,
         f"{len(waiting):,} complete cells wait, the oldest for {lag:.1f} s",
@@ -173,6 +174,5 @@ def _files_exact(lake: Lake, connection: duckdb.DuckDBPyConnection, cells: int) 
     )  # fmt: skip
 
 
-def _records(path: Path) -> int:
-    with open(path, newline="") as file:
-        return sum(1 for _ in csv.reader(file)) - 1
+def _records(path: Location) -> int:
+    return sum(1 for _ in csv.reader(io.StringIO(path.read_bytes().decode(), newline=""))) - 1

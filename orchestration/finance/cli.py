@@ -13,8 +13,10 @@ from rich.text import Text
 
 from expectations.catalog import Lake
 from expectations.errors import TollgateError
+from expectations.places import Location
 from expectations.settings import load_settings
 from expectations.thresholds import FINANCE
+from orchestration.options import LakeOption
 
 if TYPE_CHECKING:
     from orchestration.finance.publishing import Publisher
@@ -23,14 +25,13 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 _screen = Console()
 _WIDE = 10_000
 
-Lake_ = Annotated[Path | None, typer.Option("--lake", help="Root of the lake. [default: .tollgate/lake]")]
 Day = Annotated[str, typer.Argument(metavar="DAY", help="Business day: 2026-10-31.")]
 By = Annotated[str | None, typer.Option("--by", help="Who does it. [default: the user of this machine]")]
 BreakId = Annotated[str, typer.Argument(metavar="BREAK", help="Identity of a break.")]
 
 
 @app.command()
-def days(lake: Lake_ = None) -> None:
+def days(lake: LakeOption = None) -> None:
     """Which days are audited, blocked, restated, stale, or candidates for a restatement."""
     from orchestration.finance.days import day_states
 
@@ -54,7 +55,7 @@ def days(lake: Lake_ = None) -> None:
 def open_(
     day: Day,
     reason: Annotated[str, typer.Option(help="Why the books begin here.")],
-    lake: Lake_ = None,
+    lake: LakeOption = None,
     by: By = None,
 ) -> None:
     """Declares what the first day starts from: no open breaks, and the bank's balances of the day before."""
@@ -70,7 +71,7 @@ def open_(
 @app.command()
 def run(
     day: Day,
-    lake: Lake_ = None,
+    lake: LakeOption = None,
     reason: Annotated[str | None, typer.Option(help="Why an audited day is restated.")] = None,
     by: By = None,
 ) -> None:
@@ -94,7 +95,7 @@ def run(
 def verify(
     day: Annotated[str | None, typer.Argument(metavar="[DAY]", help="Business day; all without one.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every day.")] = False,
-    lake: Lake_ = None,
+    lake: LakeOption = None,
     head: Annotated[str | None, typer.Option(help="The head's hash, as somebody outside has kept it.")] = None,
 ) -> None:
     """Recomputes every hash from the files, and names the first one that was tampered with."""
@@ -126,7 +127,9 @@ def verify(
 
 @app.command()
 def replay(
-    day: Day, lake: Lake_ = None, version: Annotated[int | None, typer.Option(help="[default: the current one]")] = None
+    day: Day,
+    lake: LakeOption = None,
+    version: Annotated[int | None, typer.Option(help="[default: the current one]")] = None,
 ) -> None:
     """Computes a day again from its frozen inputs and its recorded configuration, and compares."""
     from orchestration.finance.replay import replay as replayed
@@ -153,7 +156,7 @@ def diff(
     day: Day,
     from_: Annotated[int, typer.Option("--from", help="Version.")],
     to: Annotated[int, typer.Option("--to", help="Version.")],
-    lake: Lake_ = None,
+    lake: LakeOption = None,
 ) -> None:
     """What a restatement changed: rows and money, by cause."""
     from orchestration.finance.restatement import compare
@@ -173,7 +176,7 @@ def diff(
 def as_of(
     instant: Annotated[str, typer.Argument(metavar="DATE", help="2026-11-03, or an instant: 2026-11-03T10:00:00Z.")],
     query: Annotated[str, typer.Argument(help="Over the schema finance.")] = "select * from finance.audited_day_status",
-    lake: Lake_ = None,
+    lake: LakeOption = None,
 ) -> None:
     """The tables as they were published then; of a date, at its end (UTC)."""
     from orchestration.finance.history import query_at
@@ -187,7 +190,7 @@ def as_of(
 
 @app.command()
 def breaks(
-    lake: Lake_ = None,
+    lake: LakeOption = None,
     open_: Annotated[bool, typer.Option("--open", help="Only those that are open.")] = False,
     older_than: Annotated[str | None, typer.Option(help="Only those that opened more days ago: 3d.")] = None,
     day: Annotated[str | None, typer.Option(help="At the end of that day. [default: the newest]")] = None,
@@ -207,14 +210,17 @@ def breaks(
 
 @app.command()
 def assign(
-    break_id: BreakId, to: Annotated[str, typer.Option(help="Who looks into it.")], lake: Lake_ = None, by: By = None
+    break_id: BreakId,
+    to: Annotated[str, typer.Option(help="Who looks into it.")],
+    lake: LakeOption = None,
+    by: By = None,
 ) -> None:
     """Gives a break to somebody."""
     _act(lake, break_id, "assign", to, by)
 
 
 @app.command()
-def comment(break_id: BreakId, text: str, lake: Lake_ = None, by: By = None) -> None:
+def comment(break_id: BreakId, text: str, lake: LakeOption = None, by: By = None) -> None:
     """Says something about a break."""
     _act(lake, break_id, "comment", text, by)
 
@@ -223,7 +229,7 @@ def comment(break_id: BreakId, text: str, lake: Lake_ = None, by: By = None) -> 
 def resolve(
     break_id: BreakId,
     reason: Annotated[str, typer.Option(help="Why it may be written off.")],
-    lake: Lake_ = None,
+    lake: LakeOption = None,
     by: By = None,
 ) -> None:
     """Writes off what is still open of a break, from the next day that is run on."""
@@ -235,7 +241,7 @@ def approve(
     day: Day,
     reason: Annotated[str, typer.Option(help="Why the day may be published.")],
     key: Annotated[Path, typer.Option(help="File of a private key whose public one is registered.")],
-    lake: Lake_ = None,
+    lake: LakeOption = None,
 ) -> None:
     """Signs for a day that is blocked by tolerance: first the maker, then, with another key, the checker."""
     from orchestration.finance.approvals import approve_day
@@ -265,7 +271,7 @@ def keygen(
 def pack(
     day: Day,
     out: Annotated[Path, typer.Option(help="The workbook to write: pack.xlsx.")],
-    lake: Lake_ = None,
+    lake: LakeOption = None,
 ) -> None:
     """A day as a workbook: summary, settlement, fees, breaks, sign-off, proof."""
     from orchestration.finance.pack import write_pack
@@ -275,7 +281,7 @@ def pack(
     _screen.print(str(out), soft_wrap=True)
 
 
-def _act(lake: Path | None, break_id: str, kind: str, text: str, by: str | None) -> None:
+def _act(lake: Location | None, break_id: str, kind: str, text: str, by: str | None) -> None:
     from orchestration.finance.actions import ActionKind
     from orchestration.finance.breaks import act
 
@@ -284,13 +290,13 @@ def _act(lake: Path | None, break_id: str, kind: str, text: str, by: str | None)
     _screen.print(f"{action.break_id}: {action.kind} by {action.by}: {action.text}", highlight=False, soft_wrap=True)
 
 
-def _publisher(lake: Path | None, by: str | None) -> "Publisher":
+def _publisher(lake: Location | None, by: str | None) -> "Publisher":
     from orchestration.finance.publishing import make_publisher
 
     return make_publisher(load_settings(lake=lake), by or getpass.getuser())
 
 
-def _lake(lake: Path | None) -> Lake:
+def _lake(lake: Location | None) -> Lake:
     return Lake(load_settings(lake=lake).lake)
 
 

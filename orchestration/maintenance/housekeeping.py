@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from expectations import delta
 from expectations.catalog import Lake
-from expectations.files import sync_folder
 from expectations.landing import list_chunks
 from expectations.offset import read_offset
+from expectations.places import make_folder, move
 from expectations.tables import TABLES
 from spark_jobs.pattern_detector.state import committed_cells
 
@@ -46,7 +46,7 @@ def _compact(lake: Lake, name: str, retention_hours: int) -> Compaction:
 def archive_chunks(lake: Lake) -> list[str]:
     """Moves chunk files that bronze and the detector have worked off; returns their names.
 
-    One rename each, so a chunk is always in exactly one of the two folders.
+    A chunk is always in one of the two folders; on S3, for a moment, in both.
     """
     offset = read_offset(lake.offset_file)
     if offset is None:
@@ -58,8 +58,7 @@ def archive_chunks(lake: Lake) -> list[str]:
         if chunk.last < offset.entries and chunk.cell(offset.chunk_size) < cells
     ]
     if done:
-        lake.archive.mkdir(parents=True, exist_ok=True)
+        make_folder(lake.archive)
         for chunk in done:
-            (lake.landing / chunk.name).rename(lake.archive / chunk.name)
-        sync_folder(lake.archive)
+            move(lake.landing / chunk.name, lake.archive)
     return [chunk.name for chunk in done]

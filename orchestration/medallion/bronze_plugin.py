@@ -1,12 +1,12 @@
 """What dbt-duckdb does with every new connection: bronze becomes a view on its Delta table, and time is UTC."""
 
-from pathlib import Path
 from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 from duckdb import DuckDBPyConnection
 
 from expectations import delta
+from expectations.places import location
 
 
 class Plugin(BasePlugin):
@@ -18,8 +18,9 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         conn.execute("SET TimeZone = 'UTC'")
         conn.execute("SET enable_progress_bar = false")
-        delta.load_extension(conn)
+        bronze = location(self._bronze)
+        delta.let_read(conn, bronze)
         if self._bronze:
-            scan = f"delta_scan({delta.sql_text(str(Path(self._bronze)))})"
+            scan = f"delta_scan({delta.sql_text(str(bronze))})"
             conn.execute("CREATE SCHEMA IF NOT EXISTS bronze")
             conn.execute(f"CREATE OR REPLACE VIEW bronze.payments_raw_bronze AS SELECT * FROM {scan}")

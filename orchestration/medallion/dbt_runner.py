@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from expectations.card_numbers import fingerprint
 from expectations.catalog import Lake
 from expectations.errors import LakeBusy, TollgateError
+from expectations.places import absolute
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -53,7 +54,7 @@ def set_environment(lake: Lake) -> None:
     """Tells dbt, in this process and those that it starts, where the warehouse and bronze are."""
     lake.warehouse.parent.mkdir(parents=True, exist_ok=True)
     os.environ["TOLLGATE_WAREHOUSE"] = str(lake.warehouse.resolve())
-    os.environ["TOLLGATE_BRONZE"] = str(lake.table("payments_raw_bronze").resolve())
+    os.environ["TOLLGATE_BRONZE"] = absolute(lake.table("payments_raw_bronze"))
     os.environ["DBT_LOG_PATH"] = os.environ["DBT_TARGET_PATH"] = str(dbt_folder(lake))
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
 

@@ -7,8 +7,7 @@ cells that the state table holds. So a lost checkpoint, another batch size or a 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 
 import pyarrow as pa
 from deltalake.exceptions import CommitFailedError
@@ -21,6 +20,7 @@ from expectations.catalog import Lake
 from expectations.clock import Clock
 from expectations.landing import Chunk, list_chunks
 from expectations.offset import Offset, read_offset
+from expectations.places import Location, absolute, modified_at
 from expectations.tables import PATTERN_STATE
 from expectations.thresholds import PATTERNS, PatternThresholds
 from spark_jobs.pattern_detector import outbox, state
@@ -54,7 +54,7 @@ class MicroBatch:
     rows: int
     detections: int
     flips: int
-    files: tuple[Path, ...]
+    files: tuple[Location, ...]
     landed_at: datetime
     committed_at: datetime
     duration_s: float
@@ -108,7 +108,7 @@ class Detector:
             return self._process(table, offset, cells, waiting, files) if waiting else None
 
     def _process(
-        self, table: delta.DeltaTable, offset: Offset, first: int, waiting: list[list[Chunk]], files: list[Path]
+        self, table: delta.DeltaTable, offset: Offset, first: int, waiting: list[list[Chunk]], files: list[Location]
     ) -> MicroBatch:
         started, started_at = time.perf_counter(), self.clock()
         upto, chunks = first + len(waiting), [chunk for cell in waiting for chunk in cell]
@@ -140,12 +140,12 @@ class Detector:
 
     def _landed_at(self, chunk: Chunk) -> datetime:
         """When a chunk became visible. To be asked before it is committed: after that it may be archived any time."""
-        return datetime.fromtimestamp((self.lake.landing / chunk.name).stat().st_mtime, UTC)
+        return modified_at(self.lake.landing / chunk.name)
 
     def _pieces(self, chunks: Sequence[Chunk], chunk_size: int) -> DataFrame:
         """What some chunks hold, by bucket; workers read the files, the driver only names them."""
         files = {
-            "path": [str((self.lake.landing / chunk.name).resolve()) for chunk in chunks],
+            "path": [absolute(self.lake.landing / chunk.name) for chunk in chunks],
             "cell": [chunk.cell(chunk_size) for chunk in chunks],
             "first": [chunk.first for chunk in chunks],
         }

@@ -2,10 +2,10 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from expectations import delta
 from expectations.catalog import Lake
-from expectations.files import replacing, sync_folder
+from expectations.places import Location, make_folder, move, names, replacing
 from expectations.tables import DETECTION_FILES, DETECTIONS, PATTERN_STATUS
 from expectations.thresholds import DETECTIONS_PER_FILE
 from spark_jobs.pattern_detector.patterns import Flip
@@ -24,7 +24,8 @@ FILE_TIME_ZONE = ZoneInfo("Asia/Kolkata")
 
 _APP = "pattern_detector"
 _LEDGER_APP = "detection_files"
-_HIDDEN = ".detections_*.csv.tmp"
+_HIDDEN = re.compile(r"\.(detections_.*\.csv)\.tmp")
+"""A file that is written, but not shown yet."""
 
 
 @contextmanager
@@ -87,14 +88,14 @@ def read_detections(lake: Lake, begin: int = 0) -> pa.Table:
     return found.slice(begin)
 
 
-def write_files(lake: Lake, drain: bool = False, passed: Callable[[str], None] = lambda point: None) -> list[Path]:
+def write_files(lake: Lake, drain: bool = False, passed: Callable[[str], None] = lambda point: None) -> list[Location]:
     """Writes every full file that is due, and with `drain` the rest as a partial one.
 
     A file is written under a hidden name, entered into the ledger, and then shown by a rename; what a killed writer
     left is first completed (it is in the ledger) or dropped (it is not). The ledger remembers, as its position, how
     much of the outbox it has entered.
     """
-    lake.detection_files.mkdir(parents=True, exist_ok=True)
+    make_folder(lake.detection_files)
     shown = _show_pending(lake)
     ledger = delta.ensure_table(lake.table("detection_files"), DETECTION_FILES)
     waiting = _waiting(lake, ledger)
@@ -113,7 +114,7 @@ def _waiting(lake: Lake, ledger: DeltaTable | None) -> int:
     return table.count() - delta.position(ledger, _LEDGER_APP) if table is not None else 0
 
 
-def write_files_alone(lake: Lake, drain: bool) -> list[Path]:
+def write_files_alone(lake: Lake, drain: bool) -> list[Location]:
     """`write_files` for a process that does not hold the lock."""
     with alone(lake):
         return write_files(lake, drain)
@@ -122,15 +123,14 @@ def write_files_alone(lake: Lake, drain: bool) -> list[Path]:
 def files_due(lake: Lake) -> bool:
     """Whether a full file waits to be written or shown."""
     is_full = _waiting(lake, delta.open_table(lake.table("detection_files"))) >= DETECTIONS_PER_FILE
-    return is_full or any(lake.detection_files.glob(_HIDDEN))
+    return is_full or bool(_hidden(lake))
 
 
-def _write_file(lake: Lake, ledger: DeltaTable, rows: pa.Table, passed: Callable[[str], None]) -> Path:
+def _write_file(lake: Lake, ledger: DeltaTable, rows: pa.Table, passed: Callable[[str], None]) -> Location:
     number, is_partial = ledger.count() + 1, len(rows) < DETECTIONS_PER_FILE
     epoch = int(rows["detected_at"][-1].as_py().timestamp())
     name = f"detections_{epoch}_{number:06d}{'_partial' if is_partial else ''}.csv"
-    hidden = lake.detection_files / f".{name}.tmp"
-    with replacing(hidden) as file:
+    with replacing(lake.detection_files / f".{name}.tmp") as file:
         file.write(format_file(rows).encode())
     passed("file_written")
     entry = {
@@ -143,32 +143,31 @@ def _write_file(lake: Lake, ledger: DeltaTable, rows: pa.Table, passed: Callable
     entered = pa.Table.from_pylist([entry], DETECTION_FILES.arrow())
     delta.append_once(ledger, entered, _LEDGER_APP, entry["last_sequence"] + 1)
     passed("file_entered")
-    return _show(hidden)
+    return _show(lake, name)
 
 
-def _show_pending(lake: Lake) -> list[Path]:
+def _show_pending(lake: Lake) -> list[Location]:
     """Completes or drops what a killed writer left."""
-    left = sorted(lake.detection_files.glob(_HIDDEN))
+    left = _hidden(lake)
     if not left:
         return []
     entered = set(delta.read_rows(lake.table("detection_files"), DETECTION_FILES)["name"].to_pylist())
     shown = []
-    for hidden in left:
-        if _shown_name(hidden) in entered:
-            shown.append(_show(hidden))
+    for name in left:
+        if name in entered:
+            shown.append(_show(lake, name))
         else:
-            hidden.unlink()
+            (lake.detection_files / f".{name}.tmp").unlink()
     return shown
 
 
-def _shown_name(hidden: Path) -> str:
-    return hidden.name.removeprefix(".").removesuffix(".tmp")
+def _hidden(lake: Lake) -> list[str]:
+    """Names under which what is hidden will be shown."""
+    return [found[1] for name in names(lake.detection_files) if (found := _HIDDEN.fullmatch(name))]
 
 
-def _show(hidden: Path) -> Path:
-    path = hidden.rename(hidden.with_name(_shown_name(hidden)))
-    sync_folder(path.parent)
-    return path
+def _show(lake: Lake, name: str) -> Location:
+    return move(lake.detection_files / f".{name}.tmp", lake.detection_files, name)
 
 
 def format_file(rows: pa.Table) -> str:

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +20,7 @@ from deltalake.transaction import AddAction
 
 from expectations import delta
 from expectations.errors import LakeMismatch
+from expectations.places import Location, absolute, location, open_whole, replacing
 from expectations.tables import PATTERN_STATE
 from spark_jobs.pattern_detector.patterns import FEMALE, MALE, OTHER, UNKNOWN, Bucket
 
@@ -94,7 +94,7 @@ class WrittenState:
         return WrittenState(**values | {"replaces": tuple(values["replaces"])})
 
 
-def open_state(path: Path, buckets: int) -> DeltaTable:
+def open_state(path: Location, buckets: int) -> DeltaTable:
     """The state table, made for so many buckets where there is none.
 
     Raises:
@@ -112,22 +112,22 @@ def open_state(path: Path, buckets: int) -> DeltaTable:
     return table
 
 
-def committed_cells(path: Path) -> int:
+def committed_cells(path: Location) -> int:
     """How many cells, from 0, the detector has worked off."""
     return delta.position(delta.open_table(path), APP)
 
 
-def snapshots(table: DeltaTable, path: Path, buckets: int) -> list[BucketSnapshot]:
+def snapshots(table: DeltaTable, path: Location, buckets: int) -> list[BucketSnapshot]:
     """Every bucket at the table's version."""
     files: dict[int, list[StateFile]] = {bucket: [] for bucket in range(buckets)}
     actions = pa.table(table.get_add_actions(flatten=True))
     for row in actions.select(["path", "partition.bucket", "max.cell"]).to_pylist() if len(actions) else ():
         files[int(row["partition.bucket"])].append(StateFile(row["path"], row["max.cell"]))
     table_id, cells = str(table.metadata().id), delta.position(table, APP)
-    return [BucketSnapshot(str(path), table_id, b, cells, tuple(sorted(files[b], key=str))) for b in files]
+    return [BucketSnapshot(absolute(path), table_id, b, cells, tuple(sorted(files[b], key=str))) for b in files]
 
 
-def current_state(path: Path) -> pa.Table:
+def current_state(path: Location) -> pa.Table:
     """The state itself: one row per (merchant, customer), whichever files hold it, sorted."""
     if delta.open_table(path) is None:
         return PATTERN_STATE.arrow().empty_table()
@@ -167,10 +167,15 @@ def resident_bucket(table: str, table_id: str, bucket: int) -> ResidentBucket:
 def _read(snapshot: BucketSnapshot, files: Sequence[StateFile], from_cell: int) -> pa.Table:
     columns = [name for name in PATTERN_STATE.columns if name != "bucket"]
     parts = [
-        pq.ParquetFile(Path(snapshot.table, file.path)).read(columns=columns).filter(pc.field("cell") >= from_cell)
+        _read_file(location(snapshot.table) / file.path, columns).filter(pc.field("cell") >= from_cell)
         for file in files
     ]
     return pa.concat_tables(parts).sort_by("cell")
+
+
+def _read_file(path: Location, columns: Sequence[str]) -> pa.Table:
+    with open_whole(path) as file:
+        return pq.ParquetFile(file).read(columns=columns)
 
 
 def _restore(bucket: Bucket, rows: pa.Table) -> None:
@@ -214,13 +219,14 @@ def write_state(snapshot: BucketSnapshot, bucket: Bucket, cells: int) -> Written
         schema=pa.schema([field for field in schema if field.name != "bucket"]),
     )
     name = f"bucket={snapshot.bucket}/cells-{snapshot.cells:09d}-{cells:09d}-{uuid.uuid4().hex}.parquet"
-    target = Path(snapshot.table, name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, target, compression="zstd")
+    target = location(snapshot.table) / name
+    with replacing(target) as file:
+        pq.write_table(rows, file, compression="zstd")
+        size = file.tell()
     return WrittenState(
         bucket=snapshot.bucket,
         path=name,
-        size=target.stat().st_size,
+        size=size,
         rows=len(rows),
         min_cell=int(bucket.cell[at].min()),
         max_cell=int(bucket.cell[at].max()),

@@ -12,6 +12,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from expectations.lease import Lease
 from expectations.payments import PAYMENT
+from expectations.places import is_local, make_folder
 from spark_jobs.pattern_detector.detector import Detector, MicroBatch
 
 TRIGGER_INTERVAL = "200 milliseconds"
@@ -126,21 +127,26 @@ def _stopping(work: _Work, query: StreamingQuery) -> Iterator[None]:
 
 
 def _writer(detector: Detector, on_batch: Callable[[DataFrame, int], None]) -> DataStreamWriter:
-    """The query. Its rows are never read: that there are some says that it is time to look.
+    """The query. Its rows are never read: that there are some says that it is time to look. Spark looks for files by
+    itself on a disk; on S3, for which it would need artefacts of Java, a clock of its own says when to look.
 
     What a micro-batch covers follows from the landing zone and the committed state alone, so that neither the
     order in which Spark lists files nor the loss of its checkpoint can skip or repeat anything. Spark therefore
     need not remember old files either (maxFileAge), and its checkpoint stays small.
     """
 
-    detector.lake.landing.mkdir(parents=True, exist_ok=True)
-    landed = (
-        detector.spark.readStream.schema(PAYMENT.spark())
-        .option("maxFilesPerTrigger", 10_000)
-        .option("maxFileAge", "1h")
-        .option("pathGlobFilter", "chunk_*.csv")
-        .csv(str(detector.lake.landing))
-    )
+    landing = detector.lake.landing
+    if is_local(landing):
+        make_folder(landing)
+        landed = (
+            detector.spark.readStream.schema(PAYMENT.spark())
+            .option("maxFilesPerTrigger", 10_000)
+            .option("maxFileAge", "1h")
+            .option("pathGlobFilter", "chunk_*.csv")
+            .csv(str(landing))
+        )
+    else:
+        landed = detector.spark.readStream.format("rate").option("rowsPerSecond", 1).load()
     return landed.writeStream.foreachBatch(on_batch).option(
         "checkpointLocation", str(detector.lake.detector_checkpoint)
     )

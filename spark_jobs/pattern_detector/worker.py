@@ -3,7 +3,6 @@
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 
 from expectations.currencies import FIXED_POINT_DECIMALS, minor_unit_exponents
 from expectations.landing import read_chunk
+from expectations.places import location
 from expectations.thresholds import PatternThresholds
 from spark_jobs.pattern_detector.patterns import GENDER_CODES, OTHER, UNKNOWN, CellRows, Flip, Pattern
 from spark_jobs.pattern_detector.state import BucketSnapshot, WrittenState, resident_bucket, write_state
@@ -35,7 +35,7 @@ def chunk_reader(buckets: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for chunk in batch.to_pylist():
-                pieces = _split(read_chunk(Path(chunk["path"]), _COLUMNS), chunk["first"], buckets)
+                pieces = _split(read_chunk(location(chunk["path"]), _COLUMNS), chunk["first"], buckets)
                 if pieces:
                     columns = [
                         pa.array([*pieces], pa.int32()),

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.fault
 ROWS, CHUNK_SIZE = 4_500, 1_000
 CELLS = -(-ROWS // CHUNK_SIZE)
 SETTINGS = {"TOLLGATE_FROZEN_CLOCK": "2026-11-20T12:00:00+00:00", "TOLLGATE_TOKEN_KEY": TOKEN_KEY.decode()}
-POINTS = ("quarantine", "chunk", "bronze", "offset")
+POINTS = ("claim", "quarantine", "chunk", "bronze", "offset")
 TABLES = (("payments_raw_bronze", "_row_number"), ("source_quarantine", "entry_number"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from expectations.card_numbers import TokeniserFactory
 from expectations.catalog import Lake
 from expectations.clock import frozen_clock
+from expectations.offset import Offset, read_fenced, write_offset
 from orchestration.chunking.chunker import Chunker, CommitPoint, Tick
 from orchestration.chunking.follow import drain
 from tests.support.adapting import tests_tokeniser
@@ -41,6 +42,11 @@ def make_chunker(
 ) -> Chunker:
     """A chunker as a new process would build it."""
     return Chunker(Lake(lake), log, chunk_size, frozen_clock(NOW), make_tokeniser, DAY_ZERO, passed)
+
+
+def overwrite_offset(path: Path, offset: Offset) -> None:
+    """Writes an offset over whichever there is."""
+    write_offset(path, offset, over=read_fenced(path)[1])
 
 
 def chunk_all(log: Path, lake: Path, chunk_size: int = 5, is_final: bool = True) -> list[Tick]:

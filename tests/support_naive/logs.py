@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from expectations.catalog import Lake
 from expectations.landing import Chunk, encode_chunk, list_chunks, read_chunk, write_chunk
-from expectations.offset import Offset, write_offset
+from expectations.offset import Offset
 from expectations.payments import PAYMENT
 from expectations.thresholds import PatternThresholds
+from tests.support.chunking import overwrite_offset
 
 NOW = datetime(2026, 3, 14, 20, 26, 53, 589_793, tzinfo=UTC)
 
@@ -112,7 +113,7 @@ def land(lake: Lake, log: MadeUpLog, chunk_size: int, cuts: Iterable[int] = (), 
         begin, until = np.searchsorted(log.entry, [first, end])
         rows = log.rows.slice(begin, until - begin)
         write_chunk(lake.landing, Chunk(first, end - 1, SOURCE), encode_chunk(rows))
-    write_offset(lake.offset_file, offset_at(log.entries, chunk_size, is_final))
+    overwrite_offset(lake.offset_file, offset_at(log.entries, chunk_size, is_final))
 
 
 def offset_at(entries: int, chunk_size: int, is_final: bool = False) -> Offset:

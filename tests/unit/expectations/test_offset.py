@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from expectations.card_numbers import fingerprint
 from expectations.errors import LakeMismatch
-from expectations.offset import Offset, read_offset, write_offset
+from expectations.offset import Offset, read_fenced, read_offset, write_offset
+from expectations.places import Superseded
+from tests.support.chunking import overwrite_offset
 
 OFFSET = Offset(
     source="company",
@@ -35,6 +37,7 @@ OFFSETS = st.builds(
     byte_offset=st.integers(0, 10**15),
     is_final=st.booleans(),
     committed_at=st.datetimes(timezones=st.just(UTC)),
+    claimed_upto=st.none() | st.integers(1, 10**12),
 )
 
 
@@ -42,10 +45,10 @@ OFFSETS = st.builds(
 @settings(deadline=None, max_examples=50)
 def test_what_is_written_is_read_back(tmp_path_factory, offset: Offset):
     path = tmp_path_factory.mktemp("state") / "offset.csv"
-    write_offset(path, offset)
+    overwrite_offset(path, offset)
     assert read_offset(path) == offset
     content = path.read_bytes()
-    write_offset(path, offset)
+    overwrite_offset(path, offset)
     assert path.read_bytes() == content, "the same offset gives the same bytes"
 
 
@@ -56,14 +59,32 @@ def test_without_a_file_there_is_no_offset(tmp_path: Path):
 def test_it_is_replaced_and_leaves_nothing_beside_it(tmp_path: Path):
     path = tmp_path / "state" / "offset.csv"
     for entries in (1, 2):
-        write_offset(path, dataclasses.replace(OFFSET, entries=entries))
+        overwrite_offset(path, dataclasses.replace(OFFSET, entries=entries))
     assert read_offset(path).entries == 2
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_writer_that_was_overtaken_hears_of_it(tmp_path: Path):
+    path = tmp_path / "offset.csv"
+    first = write_offset(path, OFFSET, over=None)
+    second = write_offset(path, dataclasses.replace(OFFSET, entries=26_000), over=first)
+    for stale in (None, first, "rubbish"):
+        with pytest.raises(Superseded):
+            write_offset(path, OFFSET, over=stale)
+    assert read_fenced(path) == (dataclasses.replace(OFFSET, entries=26_000), second)
+
+
+def test_an_offset_from_before_there_were_claims_has_none(tmp_path: Path):
+    path = tmp_path / "offset.csv"
+    overwrite_offset(path, OFFSET)
+    header, row = path.read_text().splitlines()
+    path.write_text(f"{header.removesuffix(',claimed_upto')}\n{row.removesuffix(',')}\n")
+    assert read_offset(path) == OFFSET
+
+
 def test_it_is_refused_when_cut_off_anywhere(tmp_path: Path):
     path = tmp_path / "offset.csv"
-    write_offset(path, OFFSET)
+    overwrite_offset(path, OFFSET)
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
@@ -91,7 +112,7 @@ def test_it_is_refused_when_cut_off_anywhere(tmp_path: Path):
 )
 def test_it_is_refused_when_it_makes_no_sense(tmp_path: Path, old: str, new: str):
     path = tmp_path / "offset.csv"
-    write_offset(path, OFFSET)
+    overwrite_offset(path, OFFSET)
     path.write_bytes(path.read_bytes().replace(old.encode(), new.encode("latin-1"), 2))
     with pytest.raises(LakeMismatch, match="not an offset file"):
         read_offset(path)
@@ -107,7 +128,7 @@ def test_rubbish_is_refused(tmp_path: Path, content: bytes):
 
 def test_two_rows_are_refused(tmp_path: Path):
     path = tmp_path / "offset.csv"
-    write_offset(path, OFFSET)
+    overwrite_offset(path, OFFSET)
     header, row = path.read_text().splitlines()
     path.write_text(f"{header}\n{row}\n{row}\n")
     with pytest.raises(LakeMismatch, match="not an offset file"):

@@ -13,11 +13,11 @@ import pytest
 from expectations import delta
 from expectations.catalog import Lake
 from expectations.landing import list_chunks
-from expectations.offset import read_offset, write_offset
+from expectations.offset import read_offset
 from expectations.tables import PAYMENTS_RAW_BRONZE, SOURCE_QUARANTINE
 from expectations.thresholds import OFFSET_STALE_SECONDS
 from orchestration.chunking.audit import CHECKS, LIVE_CHECKS, check_lake, check_offset_age, check_tick
-from tests.support.chunking import NOW, chunk_all
+from tests.support.chunking import NOW, chunk_all, overwrite_offset
 from tests.support.payment_logs import csv_log, numbered, payment
 
 LINES = [
@@ -124,7 +124,7 @@ def add_a_column(lake: Lake) -> None:
 
 def set_the_offset_back(lake: Lake) -> None:
     offset = read_offset(lake.offset_file)
-    write_offset(lake.offset_file, dataclasses.replace(offset, entries=offset.entries - 1))
+    overwrite_offset(lake.offset_file, dataclasses.replace(offset, entries=offset.entries - 1))
 
 
 DAMAGES: dict[Callable[[Lake], None], set[str]] = {

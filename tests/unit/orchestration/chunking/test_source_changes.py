@@ -11,11 +11,12 @@ import pytest
 from expectations.catalog import Lake
 from expectations.errors import LakeBusy, LakeMismatch, SettingsError, SourceError, TollgateError
 from expectations.landing import list_chunks
-from expectations.offset import read_offset, write_offset
+from expectations.offset import read_offset
 from expectations.thresholds import FINGERPRINT_BYTES
 from orchestration.chunking.chunker import Chunker
+from orchestration.chunking.follow import drain
 from tests.support import lake_contents
-from tests.support.chunking import Interrupted, Interruptions, chunk_all, make_chunker
+from tests.support.chunking import Interrupted, Interruptions, chunk_all, make_chunker, overwrite_offset
 from tests.support.payment_logs import PAYMENT_LINE, banksim, banksim_log, csv_log, numbered, payment
 
 CHUNK_SIZE = 400
@@ -154,7 +155,7 @@ def test_a_lost_offset_after_the_chunks_were_archived(place: Path):
 def test_an_offset_beyond_the_end_of_the_log(place: Path):
     lake = Lake(place / "lake")
     offset = read_offset(lake.offset_file)
-    write_offset(lake.offset_file, type(offset)(**{**vars(offset), "byte_offset": len(LOG) + 1}))
+    overwrite_offset(lake.offset_file, type(offset)(**{**vars(offset), "byte_offset": len(LOG) + 1}))
     refused(SourceError, "has shrunk", make_chunker(place / "log.csv", lake.root, CHUNK_SIZE))
 
 
@@ -221,13 +222,13 @@ def test_without_a_key_a_log_with_card_numbers_is_not_touched(tmp_path: Path):
 
 
 def test_a_killed_first_tick_binds_the_lake_to_its_log_and_grid(tmp_path: Path):
-    """There is no offset yet, but there is a chunk: another log or a finer grid would not fit it."""
+    """Nothing is committed yet, but entries are claimed: another log or a finer grid would not fit them."""
     for name in ("log.csv", "other.csv"):
         (tmp_path / name).write_bytes(csv_log(numbered(9)))
     with pytest.raises(Interrupted, match="chunk"):
-        make_chunker(tmp_path / "log.csv", tmp_path / "lake", 5, Interruptions({2})).tick()
-    refused(LakeMismatch, "chunks but no offset", make_chunker(tmp_path / "other.csv", tmp_path / "lake", 5))
-    refused(LakeMismatch, "chunks but no offset", make_chunker(tmp_path / "log.csv", tmp_path / "lake", 4))
+        make_chunker(tmp_path / "log.csv", tmp_path / "lake", 5, Interruptions({3})).tick()
+    refused(LakeMismatch, "holds the log log", make_chunker(tmp_path / "other.csv", tmp_path / "lake", 5))
+    refused(LakeMismatch, "grid is 5 entries, not 4", make_chunker(tmp_path / "log.csv", tmp_path / "lake", 4))
     assert make_chunker(tmp_path / "log.csv", tmp_path / "lake", 5).tick().is_adopted
 
 
@@ -235,7 +236,7 @@ def test_a_chunk_left_behind_must_fit_the_log(tmp_path: Path):
     log = tmp_path / "log.csv"
     log.write_bytes(csv_log(numbered(5)))
     with pytest.raises(Interrupted, match="chunk"):
-        make_chunker(log, tmp_path / "lake", 5, Interruptions({2})).tick()
+        make_chunker(log, tmp_path / "lake", 5, Interruptions({3})).tick()
     log.write_bytes(csv_log(numbered(4)))
     refused(SourceError, "lacks entries that were chunked", make_chunker(log, tmp_path / "lake", 5))
     log.write_bytes(csv_log([*numbered(4), payment(amount="x")]))
@@ -244,14 +245,14 @@ def test_a_chunk_left_behind_must_fit_the_log(tmp_path: Path):
 
 
 def test_entries_that_were_quarantined_before_the_log_grew_are_not_doubled(tmp_path: Path):
-    """A tick dies after its quarantine; the next one takes more entries, because more are there by then."""
+    """A tick dies after its quarantine; the next one takes what was claimed, though more is there by then."""
     log = tmp_path / "log.csv"
     lines = [payment(amount="x"), payment(), payment(amount="y")]
     log.write_bytes(csv_log(lines[:2]))
     with pytest.raises(Interrupted, match="quarantine"):
-        make_chunker(log, tmp_path / "lake", 5, Interruptions({1})).tick()
+        make_chunker(log, tmp_path / "lake", 5, Interruptions({2})).tick()
     log.write_bytes(csv_log(lines))
-    assert make_chunker(log, tmp_path / "lake", 5).tick().quarantined == 2
+    assert [tick.quarantined for tick in drain(make_chunker(log, tmp_path / "lake", 5))] == [1, 1]
     rows = lake_contents.rows(Lake(tmp_path / "lake"), "source_quarantine", "entry_number")
     assert [row["entry_number"] for row in rows] == [0, 2]
 

@@ -48,8 +48,8 @@ def test_a_packed_log_is_finished(packed: Path):
 def test_a_packed_log_is_read_forwards_in_one_stream(packed: Path, monkeypatch: pytest.MonkeyPatch):
     """Going on costs no new start, wherever it stands."""
     opened = []
-    original = gzip.open
-    monkeypatch.setattr(gzip, "open", lambda *arguments: opened.append(arguments) or original(*arguments))
+    original = gzip.GzipFile
+    monkeypatch.setattr(gzip, "GzipFile", lambda **arguments: opened.append(arguments) or original(**arguments))
     log = open_log(packed)
     for offset in range(0, len(CONTENT), 1000):
         assert log.read(offset, 1500) == CONTENT[offset : offset + 1500]

@@ -1,10 +1,13 @@
-"""What all tests share: an environment without Tollgate's settings, and one Spark session."""
+"""What all tests share: an environment without Tollgate's settings, one Spark session, and an S3 on loopback."""
 
 import os
+import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+from expectations.s3 import S3Path
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,6 +36,27 @@ def spark(tmp_path_factory: pytest.TempPathFactory, no_settings_from_outside: No
         session = start_session(Settings())
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_bucket() -> Iterator[S3Path]:
+    """A bucket on an S3 of this session's own; the environment says where it is, to child processes too."""
+    import boto3
+
+    from tests.support.s3 import s3_server
+
+    with s3_server() as settings, pytest.MonkeyPatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(name, value)
+        region = {"LocationConstraint": settings["AWS_REGION"]}
+        boto3.client("s3").create_bucket(Bucket="tollgate", CreateBucketConfiguration=region)
+        yield S3Path("tollgate", "")
+
+
+@pytest.fixture
+def s3_folder(s3_bucket: S3Path) -> S3Path:
+    """A folder in the bucket that nobody else uses."""
+    return s3_bucket / uuid.uuid4().hex
 
 
 @pytest.fixture(scope="session")

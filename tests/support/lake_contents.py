@@ -1,6 +1,5 @@
 """What a lake holds: its files byte for byte, its chunks and tables row for row."""
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -8,12 +7,13 @@ import pyarrow.parquet as pq
 from expectations.catalog import Lake
 from expectations.delta import open_table
 from expectations.landing import Chunk, list_chunks, read_chunk
+from expectations.places import Location, files_below, location, open_whole
 
 
-def files(folder: Path) -> dict[str, bytes]:
+def files(folder: Location) -> dict[str, bytes]:
     """Every file by its path in the folder, but for locks."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    found = (path for path in files_below(folder) if path.suffix != ".lock")
+    return {str(path).removeprefix(f"{folder}/"): path.read_bytes() for path in found}
 
 
 def landing_files(lake: Lake) -> dict[str, bytes]:
@@ -31,9 +31,9 @@ def rows(lake: Lake, table: str, order_by: str) -> list[dict[str, Any]]:
     return delta_rows(lake.table(table), order_by)
 
 
-def delta_rows(path: Path, order_by: str) -> list[dict[str, Any]]:
+def delta_rows(path: Location, order_by: str) -> list[dict[str, Any]]:
     """A Delta table's rows in the order of a column; reads its files one by one, without an engine."""
     table = open_table(path)
-    uris = [uri.removeprefix("file://") for uri in table.file_uris()] if table is not None else []
-    parts = [row for uri in uris for row in pq.read_table(uri, partitioning=None).to_pylist()]
+    files = [location(uri.removeprefix("file://")) for uri in table.file_uris()] if table is not None else []
+    parts = [row for file in files for row in pq.ParquetFile(open_whole(file)).read().to_pylist()]
     return sorted(parts, key=lambda row: row[order_by])

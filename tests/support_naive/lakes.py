@@ -8,6 +8,7 @@ from deltalake import QueryBuilder
 
 from expectations import delta
 from expectations.catalog import Lake
+from expectations.places import names
 from expectations.schema import TableSchema
 from expectations.tables import DETECTION_FILES, DETECTIONS, PATTERN_STATE, PATTERN_STATUS
 from spark_jobs.pattern_detector import state
@@ -43,7 +44,7 @@ def outcome(lake: Lake) -> Outcome:
         status=_rows(lake, PATTERN_STATUS, ", ".join(PATTERN_STATUS.key)),
         state=_latest(_rows(lake, PATTERN_STATE, "cell")),
         ledger=_rows(lake, DETECTION_FILES, "file_sequence"),
-        files={path.name: path.read_bytes() for path in sorted(lake.detection_files.glob("*"))},
+        files={name: (lake.detection_files / name).read_bytes() for name in names(lake.detection_files)},
         cells=state.committed_cells(lake.table("pattern_state")),
     )
 

@@ -11,6 +11,9 @@ from pyspark.sql import SparkSession
 from expectations.settings import HOME, Settings
 from spark_jobs.java import java_home
 
+_WHERE_S3_IS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""What workers on other machines are told. Who they are they know by themselves: no secret goes through Spark."""
+
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -24,6 +27,7 @@ def prepare_environment() -> None:
 def spark_config(settings: Settings) -> dict[str, str]:
     """The configuration of every session: small, warm micro-batches rather than huge scans."""
     local = settings.spark_master.startswith("local")
+    aws = {f"spark.executorEnv.{name}": os.environ[name] for name in _WHERE_S3_IS if name in os.environ}
     return {
         "spark.app.name": "tollgate",
         "spark.master": settings.spark_master,
@@ -39,6 +43,7 @@ def spark_config(settings: Settings) -> dict[str, str]:
         "spark.python.daemon.module": "spark_jobs.python_daemon",
         "spark.sql.warehouse.dir": str(HOME.resolve() / "spark-warehouse"),
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
+        **aws,
         **({"spark.driver.memory": "1g", "spark.driver.host": "127.0.0.1"} if local else {}),
     }
 

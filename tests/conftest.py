@@ -26,8 +26,10 @@ def no_settings_from_outside() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory, no_settings_from_outside: None) -> "Iterator[SparkSession]":
-    """The one Spark session: started by the first test that wants it, in a folder of its own."""
+def spark(
+    tmp_path_factory: pytest.TempPathFactory, no_settings_from_outside: None, s3_bucket: S3Path
+) -> "Iterator[SparkSession]":
+    """The one Spark session: started by the first test that wants it, in a folder of its own; S3 can be reached."""
     from expectations.settings import Settings
     from spark_jobs.session import start_session
 

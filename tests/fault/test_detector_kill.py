@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from expectations.catalog import Lake
+from expectations.places import files_below
 from expectations.settings import Settings
 from orchestration.chunking.assemble import make_chunker
 from orchestration.chunking.follow import drain
@@ -108,6 +109,19 @@ def test_killed_at_a_commit_point(chunked, folder, spark, fault_point, loses_che
     assert outcome(lake) != chunked.undisturbed
     if loses_checkpoint:
         shutil.rmtree(lake.detector_checkpoint)
+    succeed(lake, spark)
+    assert outcome(lake) == chunked.undisturbed
+
+
+def test_killed_on_s3(chunked, s3_folder, tmp_path, monkeypatch, spark):
+    """As on a disk; the checkpoint is on the machine that died, and its successor has another one."""
+    lake = Lake(s3_folder / "lake")
+    for path in files_below(chunked.folder / "lake"):
+        (lake.root / str(path.relative_to(chunked.folder / "lake"))).upload(path)
+    died = tollgate(tmp_path, "detect", "--lake", str(lake.root), TOLLGATE_FAULT_POINT="file_entered:2", **FROZEN)
+    assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
+    assert outcome(lake) != chunked.undisturbed
+    monkeypatch.chdir(chunked.folder)
     succeed(lake, spark)
     assert outcome(lake) == chunked.undisturbed
 

@@ -37,8 +37,11 @@ def expected(log) -> Recomputed:
 
 
 @pytest.fixture
-def lake(tmp_path) -> Lake:
-    return Lake(tmp_path / "lake")
+def lake(request, tmp_path, monkeypatch) -> Lake:
+    """A new lake: on a disk, or on S3 where the test asks for that."""
+    monkeypatch.chdir(tmp_path)
+    folder = request.getfixturevalue("s3_folder") if getattr(request, "param", "disk") == "s3" else tmp_path
+    return Lake(folder / "lake")
 
 
 @pytest.fixture
@@ -126,6 +129,7 @@ def test_nothing_depends_on_a_lost_state(detector, lake, log, undisturbed):
     assert outcome(lake) == undisturbed
 
 
+@pytest.mark.parametrize("lake", ["disk", "s3"], indirect=True)
 def test_a_lingering_stream_works_what_lands_meanwhile(detector, lake, log, undisturbed):
     """It ends by itself when idle; the short last cell is evaluated although no file lands with it."""
     arrivals = iter([1_500, 1_700, 3_100, ENTRIES])

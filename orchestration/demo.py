@@ -19,7 +19,7 @@ from expectations.card_numbers import make_token_key
 from expectations.catalog import Lake
 from expectations.errors import SourceError, TollgateError
 from expectations.offset import read_offset
-from expectations.places import Location
+from expectations.places import Location, size_bytes
 from expectations.settings import HOME, Settings, load_settings
 from expectations.tables import DETECTION_FILES, DETECTIONS
 from orchestration.chunking.source_log import open_log, source_name
@@ -230,7 +230,7 @@ def _update(progress: Progress, tasks: tuple[TaskID, TaskID, TaskID], lake: Lake
     progress.update(
         chunking,
         completed=offset.byte_offset,
-        total=None if packed and not offset.is_final else offset.byte_offset if packed else settings.log.stat().st_size,
+        total=None if packed and not offset.is_final else offset.byte_offset if packed else size_bytes(settings.log),
         description=f"log to bronze: {offset.entries:,} entries",
     )
     cells = committed_cells(lake.table("pattern_state"))

@@ -1,6 +1,7 @@
 """Finance's part of the demo: a simulated bank for the log's last days, and these days through Dagster, in order."""
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ from data.log_format import LOG_COLUMNS
 from expectations.business_days import CALENDAR
 from expectations.catalog import Lake
 from expectations.errors import TollgateError
+from expectations.places import open_stream
 from expectations.settings import Settings
 from orchestration.finance.approvals import approve_day
 from orchestration.finance.business_day import read_verdict
@@ -45,7 +47,7 @@ def has_bank(settings: Settings) -> bool:
     """Whether the simulated bank can keep the books of this log: it knows the simulated company's format only."""
     if settings.log.suffix == ".gz" or not settings.log.is_file():
         return False
-    with open(settings.log, newline="") as log:
+    with io.TextIOWrapper(open_stream(settings.log), encoding="utf-8", newline="") as log:
         return tuple(next(csv.reader(log), ())) == LOG_COLUMNS
 
 

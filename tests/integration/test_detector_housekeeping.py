@@ -22,8 +22,11 @@ def log():
 
 
 @pytest.fixture
-def lake(tmp_path, log) -> Lake:
-    lake = Lake(tmp_path / "lake")
+def lake(request, tmp_path, monkeypatch, log) -> Lake:
+    """A lake in which the log has landed: on a disk, or on S3 where the test asks for that."""
+    monkeypatch.chdir(tmp_path)
+    folder = request.getfixturevalue("s3_folder") if getattr(request, "param", "disk") == "s3" else tmp_path
+    lake = Lake(folder / "lake")
     land(lake, log, CHUNK_SIZE, is_final=True)
     return lake
 
@@ -32,7 +35,7 @@ def detector(lake: Lake) -> Detector:
     return Detector(PlainSpark(), lake, 3, frozen_clock(NOW), cells_per_batch=3, thresholds=SMALL)
 
 
-@pytest.mark.parametrize("forgets", [False, True])
+@pytest.mark.parametrize(("lake", "forgets"), [("disk", False), ("disk", True), ("s3", True)], indirect=["lake"])
 def test_housekeeping_between_micro_batches_changes_nothing(lake, log, forgets):
     """Whether workers remember their buckets or read them again from the compacted files."""
     for number, _ in enumerate(detector(lake).work_off()):

@@ -50,5 +50,5 @@ class Spark(PySparkResource):
         """The session for these settings, with `spark_config` on top."""
         from spark_jobs import session
 
-        with session.launching():
+        with session.launching(settings):
             return spark_session_from_config(session.spark_config(settings) | self.spark_config)

@@ -9,24 +9,47 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from expectations.settings import HOME, Settings
+from spark_jobs.connector import CONNECTOR_CONF
 from spark_jobs.java import java_home
 
 _WHERE_S3_IS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 """What workers on other machines are told. Who they are they know by themselves: no secret goes through Spark."""
 
+_COME_WITH_SPARK = (
+    "com.fasterxml.jackson.core:jackson-core",
+    "com.fasterxml.jackson.core:jackson-databind",
+    "org.apache.hadoop:hadoop-client-api",
+    "org.apache.hadoop:hadoop-client-runtime",
+    "org.apache.logging.log4j:log4j-api",
+    "org.apache.logging.log4j:log4j-core",
+    "org.apache.logging.log4j:log4j-slf4j2-impl",
+    "org.slf4j:slf4j-api",
+)
+"""What packages ask for in other versions than Spark brings, whose own must stay the only ones."""
+
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
-def prepare_environment() -> None:
-    """What Spark's launcher reads from the environment of this process."""
+def prepare_environment(is_local: bool = True) -> None:
+    """What Spark's launcher reads from the environment of this process.
+
+    Args:
+        is_local: executors are in this process, so that nothing needs to be reached from elsewhere.
+    """
     os.environ["JAVA_HOME"] = str(java_home(HOME))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    if is_local:
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+
+
+def is_local(settings: Settings) -> bool:
+    """Whether Spark runs in this process rather than on a cluster."""
+    return settings.spark_master.startswith("local")
 
 
 def spark_config(settings: Settings) -> dict[str, str]:
     """The configuration of every session: small, warm micro-batches rather than huge scans."""
-    local = settings.spark_master.startswith("local")
+    local = is_local(settings)
     aws = {f"spark.executorEnv.{name}": os.environ[name] for name in _WHERE_S3_IS if name in os.environ}
     return {
         "spark.app.name": "tollgate",
@@ -45,16 +68,20 @@ def spark_config(settings: Settings) -> dict[str, str]:
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
         **aws,
         **({"spark.driver.memory": "1g", "spark.driver.host": "127.0.0.1"} if local else {}),
+        **({"spark.jars.packages": ",".join(settings.spark_packages)} if settings.spark_packages else {}),
+        **({"spark.jars.excludes": ",".join(_COME_WITH_SPARK)} if settings.spark_packages else {}),
+        **(CONNECTOR_CONF if settings.delta_connector else {}),
+        **settings.spark_conf,
     }
 
 
 @contextmanager
-def launching() -> Iterator[None]:
+def launching(settings: Settings) -> Iterator[None]:
     """Around the start of a session: sets the environment, and gives the Java process a log file to speak to.
 
     Spark and its workers inherit the error stream of the process that starts them, and keep it.
     """
-    prepare_environment()
+    prepare_environment(is_local(settings))
     log = HOME / "logs" / "spark.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr.flush()
@@ -73,5 +100,5 @@ def start_session(settings: Settings) -> SparkSession:
     builder = SparkSession.builder
     for key, value in spark_config(settings).items():
         builder = builder.config(key, value)
-    with launching():
+    with launching(settings):
         return builder.getOrCreate()

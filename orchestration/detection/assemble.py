@@ -28,6 +28,7 @@ def make_detector(settings: Settings, spark: "SparkSession | None" = None) -> "D
         buckets=settings.detector_buckets,
         clock=settings.clock,
         passed=commit_points(settings),
+        uses_connector=settings.delta_connector,
     )
 
 

@@ -23,9 +23,20 @@ from expectations.offset import Offset, read_offset
 from expectations.places import Location, absolute, modified_at
 from expectations.tables import PATTERN_STATE
 from expectations.thresholds import PATTERNS, PatternThresholds
+from spark_jobs import connector
 from spark_jobs.pattern_detector import outbox, state
 from spark_jobs.pattern_detector.cells import complete_cells
-from spark_jobs.pattern_detector.worker import PIECES_DDL, REPORT_DDL, bucket_evaluator, chunk_reader, unpack_report
+from spark_jobs.pattern_detector.worker import (
+    PIECES_DDL,
+    REPORT_DDL,
+    WITH_STATE_DDL,
+    bucket_evaluator,
+    chunk_reader,
+    handing_evaluator,
+    unpack_flips,
+    unpack_states,
+    unpack_written,
+)
 
 CELLS_PER_BATCH = 64
 
@@ -74,6 +85,7 @@ class Detector:
         clock: the time of detections.
         cells_per_batch: how many cells one commit covers at most.
         passed: told each commit point by name; tests die there.
+        uses_connector: the state's rows are written by Spark's executors and committed by the Delta connector.
     """
 
     spark: SparkSession
@@ -83,6 +95,7 @@ class Detector:
     cells_per_batch: int = CELLS_PER_BATCH
     thresholds: PatternThresholds = PATTERNS
     passed: Callable[[str], None] = field(default=lambda point: None)
+    uses_connector: bool = False
 
     def work_off(self) -> Iterator[MicroBatch]:
         """Evaluates every complete cell that is not committed yet, one micro-batch after the other."""
@@ -113,15 +126,15 @@ class Detector:
         started, started_at = time.perf_counter(), self.clock()
         upto, chunks = first + len(waiting), [chunk for cell in waiting for chunk in cell]
         landed = self._landed_at(chunks[-1])
-        report = self._evaluate(table, self._pieces(chunks, offset.chunk_size), upto)
-        written, flips = unpack_report(report)
-        rows = sum(report["rows"].to_pylist())
+        evaluated = self._evaluate(table, self._pieces(chunks, offset.chunk_size), upto)
+        flips = unpack_flips(evaluated.report)
+        rows = sum(evaluated.report["rows"].to_pylist())
         self.passed("evaluated")
         detections = outbox.store_detections(self.lake, flips, upto, started_at, self.clock())
         self.passed("outbox")
         outbox.store_status(self.lake, flips)
         self.passed("status")
-        self._commit(table, written, upto)
+        evaluated.commit()
         committed_at = self.clock()
         self.passed("state")
         files += outbox.write_files(self.lake, passed=self.passed)
@@ -151,10 +164,28 @@ class Detector:
         }
         return self.spark.createDataFrame(pa.table(files)).mapInArrow(chunk_reader(self.buckets), PIECES_DDL)
 
-    def _evaluate(self, table: delta.DeltaTable, pieces: DataFrame, upto: int) -> pa.Table:
+    def _evaluate(self, table: delta.DeltaTable, pieces: DataFrame, upto: int) -> "_Evaluated":
         found = state.snapshots(table, self.lake.table("pattern_state"), self.buckets)
-        evaluate = bucket_evaluator({snapshot.bucket: snapshot for snapshot in found}, upto, self.thresholds)
-        return pieces.groupBy("bucket").applyInArrow(evaluate, REPORT_DDL).toArrow()
+        snapshots = {snapshot.bucket: snapshot for snapshot in found}
+        if self.uses_connector:
+            return self._hand_over(snapshots, pieces, upto)
+        evaluate = bucket_evaluator(snapshots, upto, self.thresholds)
+        report = pieces.groupBy("bucket").applyInArrow(evaluate, REPORT_DDL).toArrow()
+        return _Evaluated(report, lambda: self._commit(table, unpack_written(report), upto))
+
+    def _hand_over(self, snapshots: dict[int, state.BucketSnapshot], pieces: DataFrame, upto: int) -> "_Evaluated":
+        """Has Spark write the state: a commit either appends, or replaces every bucket that it touches."""
+        is_whole = any(snapshot.wants_compaction for snapshot in snapshots.values())
+        evaluate = handing_evaluator(snapshots, upto, self.thresholds, is_whole)
+        evaluated = pieces.groupBy("bucket").applyInArrow(evaluate, WITH_STATE_DDL).persist()
+
+        def commit() -> None:
+            rows = evaluated.select("bucket", "state").mapInArrow(unpack_states, PATTERN_STATE.spark())
+            write = connector.replace_partitions_once if is_whole else connector.append_once
+            write(rows, self.lake.table("pattern_state"), state.APP, upto)
+            evaluated.unpersist()
+
+        return _Evaluated(evaluated.drop("state").toArrow(), commit)
 
     def _commit(self, table: delta.DeltaTable, written: Sequence[state.WrittenState], upto: int) -> None:
         """The commit point: the state's new files, and how many cells they bring it to."""
@@ -171,3 +202,16 @@ class Detector:
             partition_by=list(PATTERN_STATE.partition_by),
             commit_properties=delta.exactly_once(state.APP, upto),
         )
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """What a micro-batch found, of which the state is not committed yet.
+
+    Attributes:
+        report: a few lines per bucket, with the columns `bucket, rows, flips`.
+        commit: the commit point: brings the state, and its position, to the end of the micro-batch.
+    """
+
+    report: pa.Table
+    commit: Callable[[], None]

@@ -196,15 +196,12 @@ def _restore(bucket: Bucket, rows: pa.Table) -> None:
     )
 
 
-def write_state(snapshot: BucketSnapshot, bucket: Bucket, cells: int) -> WrittenState:
-    """Writes the pairs touched since the snapshot, or all of them where the bucket is due for compaction.
-
-    The file counts only once the driver has committed it; one that never is, is removed by vacuum.
-    """
-    at = bucket.touched_since(0 if snapshot.wants_compaction else snapshot.cells)
+def state_rows(bucket: Bucket, since: int) -> pa.Table:
+    """The pairs that were touched in a cell from `since` on, as rows of the state table without the bucket."""
+    at = bucket.touched_since(since)
     pairs = [bucket.pairs[index] for index in at.tolist()]
     schema = PATTERN_STATE.arrow()
-    rows = pa.Table.from_arrays(
+    return pa.Table.from_arrays(
         [
             pa.array([pair[0] for pair in pairs], pa.string()),
             pa.array([pair[1] for pair in pairs], pa.string()),
@@ -218,6 +215,15 @@ def write_state(snapshot: BucketSnapshot, bucket: Bucket, cells: int) -> Written
         ],
         schema=pa.schema([field for field in schema if field.name != "bucket"]),
     )
+
+
+def write_state(snapshot: BucketSnapshot, bucket: Bucket, cells: int) -> WrittenState:
+    """Writes the pairs touched since the snapshot, or all of them where the bucket is due for compaction.
+
+    The file counts only once the driver has committed it; one that never is, is removed by vacuum.
+    """
+    rows = state_rows(bucket, 0 if snapshot.wants_compaction else snapshot.cells)
+    touched = pc.min_max(rows["cell"])
     name = f"bucket={snapshot.bucket}/cells-{snapshot.cells:09d}-{cells:09d}-{uuid.uuid4().hex}.parquet"
     target = location(snapshot.table) / name
     with replacing(target) as file:
@@ -228,7 +234,7 @@ def write_state(snapshot: BucketSnapshot, bucket: Bucket, cells: int) -> Written
         path=name,
         size=size,
         rows=len(rows),
-        min_cell=int(bucket.cell[at].min()),
-        max_cell=int(bucket.cell[at].max()),
+        min_cell=touched["min"].as_py(),
+        max_cell=touched["max"].as_py(),
         replaces=tuple(file.path for file in snapshot.files) if snapshot.wants_compaction else (),
     )

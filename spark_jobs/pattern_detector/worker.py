@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 from expectations.currencies import FIXED_POINT_DECIMALS, minor_unit_exponents
 from expectations.landing import read_chunk
 from expectations.places import location
+from expectations.tables import PATTERN_STATE
 from expectations.thresholds import PatternThresholds
-from spark_jobs.pattern_detector.patterns import GENDER_CODES, OTHER, UNKNOWN, CellRows, Flip, Pattern
-from spark_jobs.pattern_detector.state import BucketSnapshot, WrittenState, resident_bucket, write_state
+from spark_jobs.pattern_detector.patterns import GENDER_CODES, OTHER, UNKNOWN, Bucket, CellRows, Flip, Pattern
+from spark_jobs.pattern_detector.state import BucketSnapshot, WrittenState, resident_bucket, state_rows, write_state
 
 _COLUMNS = ("merchant_id", "customer_id", "gender", "amount_minor", "currency", "weight")
 """What of a payment the patterns need."""
@@ -27,6 +28,11 @@ REPORT = pa.schema([("bucket", pa.int32()), ("rows", pa.int64()), ("written", pa
 """What a worker hands back: a few lines per bucket, whatever the size of the input."""
 
 REPORT_DDL = "bucket int, rows long, written string, flips string"
+
+WITH_STATE = pa.schema([field for field in REPORT if field.name != "written"] + [pa.field("state", pa.binary())])
+"""What it hands to Spark where Spark writes the state: the same, and the new rows, packed as an Arrow stream."""
+
+WITH_STATE_DDL = "bucket int, rows long, flips string, state binary"
 
 
 def chunk_reader(buckets: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -55,12 +61,16 @@ def _split(rows: pa.Table, first: int, buckets: int) -> dict[int, bytes]:
     rows = rows.append_column("place", places)
     found = {}
     for bucket in np.unique(of_row).tolist():
-        sink = pa.BufferOutputStream()
-        piece = rows.filter(pa.array(of_row == bucket))
-        with pa.ipc.new_stream(sink, piece.schema) as stream:
-            stream.write_table(piece)
-        found[bucket] = sink.getvalue().to_pybytes()
+        found[bucket] = _packed(rows.filter(pa.array(of_row == bucket)))
     return found
+
+
+def _packed(rows: pa.Table) -> bytes:
+    """Rows as an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    return sink.getvalue().to_pybytes()
 
 
 def _buckets(merchants: pa.ChunkedArray, buckets: int) -> np.ndarray:
@@ -70,9 +80,12 @@ def _buckets(merchants: pa.ChunkedArray, buckets: int) -> np.ndarray:
     return np.array(of_merchant, np.int32)[found.indices.to_numpy()]
 
 
+BucketFunction = Callable[[tuple[pa.Scalar, ...], pa.Table], pa.Table]
+
+
 def bucket_evaluator(
     snapshots: Mapping[int, BucketSnapshot], cells: int, thresholds: PatternThresholds
-) -> Callable[[tuple[pa.Scalar, ...], pa.Table], pa.Table]:
+) -> BucketFunction:
     """The function that Spark applies to each bucket's rows.
 
     It takes `PIECES`, folds their rows in cell by cell, writes the new state (uncommitted), and returns one row of
@@ -86,32 +99,67 @@ def bucket_evaluator(
 
     def evaluate(key: tuple[pa.Scalar, ...], pieces: pa.Table) -> pa.Table:
         snapshot = snapshots[key[0].as_py()]
-        resident = resident_bucket(snapshot.table, snapshot.table_id, snapshot.bucket)
-        bucket = resident.catch_up(snapshot)
-        flips: list[Flip] = []
-        rows = 0
-        for cell_rows in _by_cell(pieces):
-            flips += bucket.fold(cell_rows, thresholds)
-            rows += len(cell_rows.rows)
-        written = write_state(snapshot, bucket, cells)
-        resident.cells = cells
-        report = {
-            "bucket": [snapshot.bucket],
-            "rows": [rows],
-            "written": [written.to_json()],
-            "flips": [json.dumps([_pack(flip) for flip in flips])],
-        }
+        bucket, report = _fold(snapshot, pieces, cells, thresholds)
+        report["written"] = [write_state(snapshot, bucket, cells).to_json()]
         return pa.table(report, schema=REPORT)
 
     return evaluate
 
 
-def unpack_report(report: pa.Table) -> tuple[list[WrittenState], list[Flip]]:
-    """The state files to commit, and what changed: in the order of cell, first row of the pair in it, pattern."""
-    written = [WrittenState.from_json(text) for text in report["written"].to_pylist()]
+def handing_evaluator(
+    snapshots: Mapping[int, BucketSnapshot], cells: int, thresholds: PatternThresholds, is_whole: bool
+) -> BucketFunction:
+    """As `bucket_evaluator`, but it writes nothing, and returns one row of `WITH_STATE`.
+
+    Args:
+        is_whole: the new state is to hold every pair of the bucket, not only those that were touched.
+    """
+
+    def evaluate(key: tuple[pa.Scalar, ...], pieces: pa.Table) -> pa.Table:
+        snapshot = snapshots[key[0].as_py()]
+        bucket, report = _fold(snapshot, pieces, cells, thresholds)
+        report["state"] = [_packed(state_rows(bucket, 0 if is_whole else snapshot.cells))]
+        return pa.table(report, schema=WITH_STATE)
+
+    return evaluate
+
+
+def _fold(
+    snapshot: BucketSnapshot, pieces: pa.Table, cells: int, thresholds: PatternThresholds
+) -> tuple[Bucket, dict[str, list[object]]]:
+    """The bucket with the rows folded in, and what there is to report of them."""
+    resident = resident_bucket(snapshot.table, snapshot.table_id, snapshot.bucket)
+    bucket = resident.catch_up(snapshot)
+    flips: list[Flip] = []
+    rows = 0
+    for cell_rows in _by_cell(pieces):
+        flips += bucket.fold(cell_rows, thresholds)
+        rows += len(cell_rows.rows)
+    resident.cells = cells
+    flipped = json.dumps([_pack(flip) for flip in flips])
+    return bucket, {"bucket": [snapshot.bucket], "rows": [rows], "flips": [flipped]}
+
+
+def unpack_states(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Rows of the state table, of columns `bucket, state`."""
+    schema = PATTERN_STATE.arrow().remove_metadata()
+    for batch in batches:
+        for bucket, packed in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            rows = pa.ipc.open_stream(packed).read_all()
+            rows = rows.append_column("bucket", pa.repeat(pa.scalar(bucket, pa.int32()), len(rows)))
+            yield from rows.select(schema.names).cast(schema).to_batches()
+
+
+def unpack_written(report: pa.Table) -> list[WrittenState]:
+    """The state files to commit."""
+    return [WrittenState.from_json(text) for text in report["written"].to_pylist()]
+
+
+def unpack_flips(report: pa.Table) -> list[Flip]:
+    """What changed: in the order of cell, first row of the pair in it, pattern."""
     flips = [Flip(*values) for text in report["flips"].to_pylist() for values in json.loads(text)]
     flips = [Flip(f.cell, f.first_row, Pattern(f.pattern), f.customer, f.merchant, f.holds, f.is_first) for f in flips]
-    return written, sorted(flips, key=lambda f: (f.cell, f.first_row, f.pattern))
+    return sorted(flips, key=lambda f: (f.cell, f.first_row, f.pattern))
 
 
 def _pack(flip: Flip) -> list[object]:

@@ -192,6 +192,22 @@ def detect(lake: LakeOption = None) -> None:
         )
 
 
+@app.command("rebuild-bronze")
+def rebuild_bronze(lake: LakeOption = None) -> None:
+    """Makes bronze anew from the chunk files, or completes it; on a cluster by its executors."""
+    from expectations.catalog import Lake
+    from spark_jobs.bronze_rebuild import rebuild
+
+    settings = load_settings(lake=lake)
+    spark = None
+    if settings.delta_connector:
+        from spark_jobs.session import start_session
+
+        spark = start_session(settings)
+    rows = sum(rebuild(Lake(settings.lake), spark))
+    _screen.print(f"{rows:,} rows written to bronze" if rows else "bronze lacks nothing", highlight=False)
+
+
 @app.command()
 def detections(
     lake: LakeOption = None, format: Annotated[Format, typer.Option("--format", help="csv or table.")] = Format.table

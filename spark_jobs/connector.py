@@ -11,6 +11,9 @@ from expectations.places import Location, absolute, is_local
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
+PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
+"""The connector for the Spark that is installed, as TOLLGATE_SPARK_PACKAGES takes it."""
+
 CONNECTOR_CONF = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",

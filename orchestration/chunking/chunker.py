@@ -18,14 +18,15 @@ from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from filelock import FileLock, Timeout
 
 from expectations import delta, tables
+from expectations.bronze import APP, bronze_rows
 from expectations.card_numbers import TokeniserFactory, fingerprint
 from expectations.catalog import Lake
 from expectations.clock import Clock
-from expectations.errors import LakeBusy, LakeMismatch, SourceError
+from expectations.errors import LakeMismatch, SourceError
 from expectations.landing import Chunk, encode_chunk, list_chunks, read_chunk, write_chunk
+from expectations.locks import chunker_alone
 from expectations.offset import Offset, read_fenced, write_offset
 from expectations.places import Location, Superseded
 from expectations.schema import TableSchema
@@ -37,7 +38,6 @@ from expectations.thresholds import FINGERPRINT_BYTES, MAX_ENTRY_BYTES
 from orchestration.chunking.gates import check_chunk, check_totals
 from orchestration.chunking.source_log import SourceLog, open_log, read_header, source_name
 
-_APP = "chunker"
 _FIRST_GUESS_BYTES_PER_ENTRY = 400
 
 CommitPoint = Callable[[str], None]
@@ -111,15 +111,8 @@ class Chunker:
         Raises:
             LakeBusy: another chunker holds it.
         """
-        self.lake.locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.lake.locks / "chunker.lock", timeout=0)
-        try:
-            with lock:
-                yield self
-        except Timeout as error:
-            raise LakeBusy(
-                "another chunker is working on this lake", where=self.lake.root, remedy="stop it, or let it work"
-            ) from error
+        with chunker_alone(self.lake):
+            yield self
 
     def tick(self, is_final: bool = False) -> Tick | None:
         """Chunks the next entries; None where there are none. What another chunker commits first is left to it.
@@ -292,7 +285,7 @@ class Chunker:
         self._claim(session.position, upto)
         if adapted.rejections:
             rejected = _quarantine_rows(session.position.source, adapted.rejections, now)
-            delta.append_once(self._table(tables.SOURCE_QUARANTINE), rejected, _APP, upto)
+            delta.append_once(self._table(tables.SOURCE_QUARANTINE), rejected, APP, upto)
         self.passed("quarantine")
         path, is_adopted = self.lake.landing / chunk.name, False
         if path.exists():
@@ -300,8 +293,8 @@ class Chunker:
         else:
             write_chunk(self.lake.landing, chunk, content)
         self.passed("chunk")
-        bronze = _bronze_rows(adapted, chunk, chunk.cell(self.chunk_size), now)
-        delta.append_once(self._table(tables.PAYMENTS_RAW_BRONZE), bronze, _APP, upto)
+        bronze = bronze_rows(adapted.rows, adapted.entries, chunk, chunk.cell(self.chunk_size), now)
+        delta.append_once(self._table(tables.PAYMENTS_RAW_BRONZE), bronze, APP, upto)
         self.passed("bronze")
         held = self._held(upto)
         check_totals(chunk, *held)
@@ -342,7 +335,7 @@ class Chunker:
             Superseded: another chunker has brought them beyond this chunk.
         """
         both = [self._table(schema) for schema in (tables.PAYMENTS_RAW_BRONZE, tables.SOURCE_QUARANTINE)]
-        is_ahead = any(delta.position(table, _APP) > upto for table in both)
+        is_ahead = any(delta.position(table, APP) > upto for table in both)
         if is_ahead and read_fenced(self.lake.offset_file)[1] != self._version:
             raise Superseded(errno.EEXIST, "another chunker is ahead", str(self.lake.offset_file))
         return [table.count() for table in both]
@@ -382,18 +375,6 @@ def _adopt(path: Location, adapted: Adapted) -> pa.Table:
             remedy="restore the log, or take a new lake",
         )
     return rows
-
-
-def _bronze_rows(adapted: Adapted, chunk: Chunk, cell: int, now: datetime) -> pa.Table:
-    rows = len(adapted.rows)
-    provenance = {
-        "_ingested_at": pa.repeat(pa.scalar(now, pa.timestamp("us", tz="UTC")), rows),
-        "_source_file": pa.repeat(pa.scalar(chunk.name), rows),
-        "_row_number": pa.array(adapted.entries, pa.int64()),
-        "_chunk": pa.repeat(pa.scalar(cell, pa.int64()), rows),
-    }
-    arrays = [*(column.combine_chunks() for column in adapted.rows.columns), *provenance.values()]
-    return pa.Table.from_arrays(arrays, schema=tables.PAYMENTS_RAW_BRONZE.arrow())
 
 
 def _quarantine_rows(source: str, rejections: Iterable[Rejection], now: datetime) -> pa.Table:

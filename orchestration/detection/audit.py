@@ -9,6 +9,7 @@ from expectations import delta
 from expectations.catalog import Lake
 from expectations.clock import Clock
 from expectations.landing import list_chunks
+from expectations.locks import detector_alone
 from expectations.offset import read_offset
 from expectations.places import Location, modified_at
 from expectations.tables import DETECTION_FILES, DETECTIONS, PATTERN_STATE, PATTERN_STATUS, PAYMENTS_RAW_BRONZE
@@ -16,7 +17,6 @@ from expectations.thresholds import DETECTION_LAG_SECONDS, DETECTIONS_PER_FILE
 from orchestration.outcomes import CheckDeclaration, Outcome
 from spark_jobs.pattern_detector.cells import complete_cells
 from spark_jobs.pattern_detector.detector import MicroBatch
-from spark_jobs.pattern_detector.outbox import alone
 from spark_jobs.pattern_detector.state import committed_cells
 
 STATE_CONSERVED = CheckDeclaration(
@@ -76,7 +76,7 @@ def check_micro_batch(lake: Lake, batch: MicroBatch) -> list[Outcome]:
 
 def check_lake(lake: Lake, clock: Clock) -> list[Outcome]:
     """The verdicts on all that is there, at a moment when no micro-batch is under way."""
-    with alone(lake):
+    with detector_alone(lake):
         for schema in _TABLES:
             if schema is not PATTERN_STATE:
                 delta.ensure_table(lake.table(schema.name), schema)

@@ -19,6 +19,7 @@ from expectations import delta
 from expectations.catalog import Lake
 from expectations.clock import Clock
 from expectations.landing import Chunk, list_chunks
+from expectations.locks import detector_alone
 from expectations.offset import Offset, read_offset
 from expectations.places import Location, absolute, modified_at
 from expectations.tables import PATTERN_STATE
@@ -112,7 +113,7 @@ class Detector:
         return Retrying(retry=collisions, stop=stop_after_attempt(_ATTEMPTS), reraise=True)(self._work_once)
 
     def _work_once(self) -> MicroBatch | None:
-        with outbox.alone(self.lake):
+        with detector_alone(self.lake):
             files = outbox.write_files(self.lake, passed=self.passed)
             table = state.open_state(self.lake.table("pattern_state"), self.buckets)
             cells = delta.position(table, state.APP)

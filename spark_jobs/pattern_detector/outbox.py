@@ -3,17 +3,16 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from filelock import FileLock
 
 from expectations import delta
 from expectations.catalog import Lake
+from expectations.locks import detector_alone
 from expectations.places import Location, make_folder, move, names, replacing
 from expectations.tables import DETECTION_FILES, DETECTIONS, PATTERN_STATUS
 from expectations.thresholds import DETECTIONS_PER_FILE
@@ -26,14 +25,6 @@ _APP = "pattern_detector"
 _LEDGER_APP = "detection_files"
 _HIDDEN = re.compile(r"\.(detections_.*\.csv)\.tmp")
 """A file that is written, but not shown yet."""
-
-
-@contextmanager
-def alone(lake: Lake) -> Iterator[None]:
-    """Keeps other processes from the state and the outbox, for the length of one increment."""
-    lake.locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(lake.locks / "detector.lock"):
-        yield
 
 
 def store_detections(lake: Lake, flips: Sequence[Flip], upto: int, y_started_at: datetime, now: datetime) -> int:
@@ -116,7 +107,7 @@ def _waiting(lake: Lake, ledger: DeltaTable | None) -> int:
 
 def write_files_alone(lake: Lake, drain: bool) -> list[Location]:
     """`write_files` for a process that does not hold the lock."""
-    with alone(lake):
+    with detector_alone(lake):
         return write_files(lake, drain)
 
 

@@ -13,7 +13,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from expectations.catalog import Lake
@@ -24,6 +23,7 @@ from orchestration.chunking.follow import drain
 from orchestration.detection.assemble import make_detector
 from spark_jobs.pattern_detector import stream
 from spark_jobs.pattern_detector.detector import CELLS_PER_BATCH
+from tests.support.banksim_like import CHUNK_SIZE, write_log
 from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
 from tests.support_naive.lakes import Outcome, outcome
 from tests.support_naive.logs import NOW, landed_rows
@@ -31,7 +31,6 @@ from tests.support_naive.recomputation import recompute
 
 pytestmark = [pytest.mark.fault, pytest.mark.spark]
 
-ROWS, CHUNK_SIZE = 66_100, 600
 FROZEN = {"TOLLGATE_FROZEN_CLOCK": NOW.isoformat()}
 
 
@@ -41,20 +40,6 @@ class Chunked:
 
     folder: Path
     undisturbed: Outcome
-
-
-def write_log(path: Path) -> None:
-    """In BankSim's format: one merchant has most of the trade, and its most frequent customers pay least."""
-    rng = np.random.default_rng(5)
-    weights = np.where(np.arange(700) < 80, 5.0, 1.0)
-    customer = rng.choice(700, ROWS, p=weights / weights.sum())
-    merchant = np.where(rng.random(ROWS) < 0.83, 0, rng.integers(1, 9, ROWS))
-    amount = np.where(customer < 80, rng.gamma(9, 2.2, ROWS), rng.gamma(9, 6.0, ROWS))
-    lines = [
-        f"{row // 400},'C{c}','{c % 7}','{'M' if c % 11 < 6 else 'F'}','28007','M{m}','28007','es_food',{a:.2f},0\n"
-        for row, (c, m, a) in enumerate(zip(customer.tolist(), merchant.tolist(), amount.tolist(), strict=True))
-    ]
-    path.write_text("step,customer,age,gender,zipcodeOri,merchant,zipMerchant,category,amount,fraud\n" + "".join(lines))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,135 @@
+"""The detector on a Spark cluster of two workers, one of which dies; and with the Delta connector for delta-rs."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from expectations import delta
+from expectations.catalog import Lake
+from expectations.settings import Settings
+from orchestration.chunking.assemble import make_chunker
+from orchestration.chunking.follow import drain
+from spark_jobs.connector import PACKAGE
+from spark_jobs.pattern_detector import state
+from tests.support.banksim_like import CHUNK_SIZE, write_log
+from tests.support.lake_contents import rows
+from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
+from tests.support.spark_cluster import SparkCluster, spark_cluster
+from tests.support_naive.lakes import Outcome, outcome
+from tests.support_naive.logs import NOW, landed_rows
+from tests.support_naive.recomputation import Recomputed, recompute
+
+pytestmark = pytest.mark.spark
+
+FROZEN = {"TOLLGATE_FROZEN_CLOCK": NOW.isoformat()}
+CONNECTOR = {"TOLLGATE_DELTA_CONNECTOR": "true", "TOLLGATE_SPARK_PACKAGES": json.dumps([PACKAGE])}
+NOT_TO_BE_HAD = ("unresolved dependency", "Server access error", "UNRESOLVED DEPENDENCIES")
+
+
+@dataclass(frozen=True)
+class Chunked:
+    """A lake that a log was worked into, and what a detector must make of it."""
+
+    lake: Path
+    cells: int
+    expected: Recomputed
+
+
+@pytest.fixture(scope="module")
+def chunked(tmp_path_factory: pytest.TempPathFactory) -> Chunked:
+    folder = tmp_path_factory.mktemp("chunked")
+    write_log(folder / "log.csv")
+    settings = Settings(lake=folder / "lake", log=folder / "log.csv", chunk_size=CHUNK_SIZE, frozen_clock=NOW)
+    chunker = make_chunker(settings)
+    with chunker.alone():
+        cells = len([*drain(chunker, is_final=True)])
+    return Chunked(folder / "lake", cells, recompute(landed_rows(Lake(settings.lake), CHUNK_SIZE), cells))
+
+
+@pytest.fixture
+def folder(chunked: Chunked, tmp_path: Path) -> Path:
+    """A working directory with that lake."""
+    shutil.copytree(chunked.lake, tmp_path / "lake")
+    return tmp_path
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
+    with spark_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+def detect(folder: Path, **environment: str) -> Outcome:
+    """Runs the detector to its end; skips the test where what it needs of Java cannot be had."""
+    done = tollgate(folder, "detect", "--lake", "lake", **FROZEN, **environment)
+    skip_without_packages(folder, done)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return outcome(Lake(folder / "lake"))
+
+
+def skip_without_packages(folder: Path, done: subprocess.CompletedProcess[str]) -> None:
+    log = folder / ".tollgate" / "logs" / "spark.log"
+    if done.returncode and any(word in log.read_text(errors="replace") for word in NOT_TO_BE_HAD):
+        pytest.skip(f"{PACKAGE} cannot be had here")
+
+
+def test_a_worker_dies_in_the_middle(chunked: Chunked, folder: Path, cluster: SparkCluster):
+    """As soon as it has written something of a micro-batch; its work is done again by the other one."""
+    lake = Lake(folder / "lake")
+    with subprocess.Popen(
+        command("detect", "--lake", "lake"),
+        cwd=folder,
+        env=clean_environment() | FROZEN | cluster.settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not any(lake.table("pattern_state").glob("bucket=*/*.parquet")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        assert cluster.executors(0) and cluster.executors(1), "both have a part in it"
+        cluster.kill(0)
+        output, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, output + errors
+    assert cluster.workers[0].wait() == -signal.SIGKILL and cluster.workers[1].poll() is None
+    outcome(lake).agrees_with(chunked.expected)
+    assert state.committed_cells(lake.table("pattern_state")) == chunked.cells
+
+
+def test_the_connector_on_the_cluster(chunked: Chunked, folder: Path, cluster: SparkCluster):
+    """Executors write the state, and bronze where it is made anew: the same rows as by delta-rs, which reads them."""
+    detect(folder, **CONNECTOR, **cluster.settings).agrees_with(chunked.expected)
+    lake = Lake(folder / "lake")
+    table = delta.open_table(lake.table("pattern_state"))
+    assert {action["operation"] for action in table.history()} == {"CREATE TABLE", "WRITE"}
+    assert all(
+        "Spark" in (action.get("engineInfo") or "") for action in table.history() if action["operation"] == "WRITE"
+    )
+
+    shutil.rmtree(lake.table("payments_raw_bronze"))
+    done = tollgate(folder, "rebuild-bronze", "--lake", "lake", **CONNECTOR, **cluster.settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ours, theirs = (rows(each, "payments_raw_bronze", "_row_number") for each in (lake, Lake(chunked.lake)))
+    assert [row | {"_ingested_at": None} for row in ours] == [row | {"_ingested_at": None} for row in theirs]
+    assert delta.position(delta.open_table(lake.table("payments_raw_bronze")), "chunker") == len(theirs)
+
+
+@pytest.mark.parametrize("first", ["connector", "delta-rs"])
+def test_each_goes_on_where_the_other_ended(chunked: Chunked, folder: Path, first: str):
+    """One dies after its first commit; the other reads its state, brings it to the end, and writes buckets whole."""
+    engines = ({}, CONNECTOR) if first == "delta-rs" else (CONNECTOR, {})
+    died = tollgate(folder, "detect", "--lake", "lake", TOLLGATE_FAULT_POINT="state", **FROZEN, **engines[0])
+    skip_without_packages(folder, died)
+    assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
+    assert 0 < outcome(Lake(folder / "lake")).cells < chunked.cells
+    found = detect(folder, **engines[1])
+    found.agrees_with(chunked.expected)
+    assert found.cells == chunked.cells

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,15 +17,19 @@ from expectations.catalog import Lake
 from expectations.settings import Settings
 from orchestration.chunking.assemble import make_chunker
 from orchestration.chunking.follow import drain
+from orchestration.detection.assemble import make_detector
 from spark_jobs.connector import PACKAGE
-from spark_jobs.pattern_detector import state
+from spark_jobs.pattern_detector import state, stream
 from tests.support.banksim_like import CHUNK_SIZE, write_log
 from tests.support.lake_contents import rows
 from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
 from tests.support.spark_cluster import SparkCluster, spark_cluster
-from tests.support_naive.lakes import Outcome, outcome
+from tests.support_naive.lakes import outcome
 from tests.support_naive.logs import NOW, landed_rows
 from tests.support_naive.recomputation import Recomputed, recompute
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
 
@@ -60,18 +65,10 @@ def folder(chunked: Chunked, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
     with spark_cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
-
-
-def detect(folder: Path, **environment: str) -> Outcome:
-    """Runs the detector to its end; skips the test where what it needs of Java cannot be had."""
-    done = tollgate(folder, "detect", "--lake", "lake", **FROZEN, **environment)
-    skip_without_packages(folder, done)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return outcome(Lake(folder / "lake"))
 
 
 def skip_without_packages(folder: Path, done: subprocess.CompletedProcess[str]) -> None:
@@ -80,8 +77,44 @@ def skip_without_packages(folder: Path, done: subprocess.CompletedProcess[str]) 
         pytest.skip(f"{PACKAGE} cannot be had here")
 
 
+def test_the_connector_on_the_cluster_goes_on_where_delta_rs_ended(
+    chunked: Chunked, folder: Path, cluster: SparkCluster, spark: "SparkSession"
+):
+    """The first micro-batch is this process's; of the other one, executors write the state."""
+    lake = Lake(folder / "lake")
+    first = make_detector(Settings(lake=lake.root, frozen_clock=NOW), spark).work_once()
+    done = tollgate(folder, "detect", "--lake", "lake", **FROZEN, **CONNECTOR, **cluster.settings)
+    skip_without_packages(folder, done)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 0 < first.last_cell + 1 < outcome(lake).cells == chunked.cells
+    outcome(lake).agrees_with(chunked.expected)
+    last, *_ = delta.open_table(lake.table("pattern_state")).history(1)
+    assert "Delta-Lake" in last["engineInfo"] and last["operation"] == "WRITE"
+
+
+def test_delta_rs_goes_on_where_the_connector_ended(chunked: Chunked, folder: Path, spark: "SparkSession"):
+    """The connector's detector dies after its first commit. Bronze that it made anew has the chunker's rows."""
+    lake = Lake(folder / "lake")
+    died = tollgate(folder, "detect", "--lake", "lake", TOLLGATE_FAULT_POINT="state", **FROZEN, **CONNECTOR)
+    skip_without_packages(folder, died)
+    assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
+    assert 0 < outcome(lake).cells < chunked.cells
+    [*stream.work_off(make_detector(Settings(lake=lake.root, frozen_clock=NOW), spark), "successor")]
+    outcome(lake).agrees_with(chunked.expected)
+
+    shutil.rmtree(lake.table("payments_raw_bronze"))
+    done = tollgate(folder, "rebuild-bronze", "--lake", "lake", **CONNECTOR)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ours, theirs = (rows(each, "payments_raw_bronze", "_row_number") for each in (lake, Lake(chunked.lake)))
+    assert [row | {"_ingested_at": None} for row in ours] == [row | {"_ingested_at": None} for row in theirs]
+    assert delta.position(delta.open_table(lake.table("payments_raw_bronze")), "chunker") == len(theirs)
+
+
 def test_a_worker_dies_in_the_middle(chunked: Chunked, folder: Path, cluster: SparkCluster):
-    """As soon as it has written something of a micro-batch; its work is done again by the other one."""
+    """As soon as it has written something of a micro-batch; its work is done again by the other one.
+
+    The last of the tests: the cluster has one worker from here on.
+    """
     lake = Lake(folder / "lake")
     with subprocess.Popen(
         command("detect", "--lake", "lake"),
@@ -102,34 +135,3 @@ def test_a_worker_dies_in_the_middle(chunked: Chunked, folder: Path, cluster: Sp
     assert cluster.workers[0].wait() == -signal.SIGKILL and cluster.workers[1].poll() is None
     outcome(lake).agrees_with(chunked.expected)
     assert state.committed_cells(lake.table("pattern_state")) == chunked.cells
-
-
-def test_the_connector_on_the_cluster(chunked: Chunked, folder: Path, cluster: SparkCluster):
-    """Executors write the state, and bronze where it is made anew: the same rows as by delta-rs, which reads them."""
-    detect(folder, **CONNECTOR, **cluster.settings).agrees_with(chunked.expected)
-    lake = Lake(folder / "lake")
-    table = delta.open_table(lake.table("pattern_state"))
-    assert {action["operation"] for action in table.history()} == {"CREATE TABLE", "WRITE"}
-    assert all(
-        "Spark" in (action.get("engineInfo") or "") for action in table.history() if action["operation"] == "WRITE"
-    )
-
-    shutil.rmtree(lake.table("payments_raw_bronze"))
-    done = tollgate(folder, "rebuild-bronze", "--lake", "lake", **CONNECTOR, **cluster.settings)
-    assert done.returncode == 0, done.stdout + done.stderr
-    ours, theirs = (rows(each, "payments_raw_bronze", "_row_number") for each in (lake, Lake(chunked.lake)))
-    assert [row | {"_ingested_at": None} for row in ours] == [row | {"_ingested_at": None} for row in theirs]
-    assert delta.position(delta.open_table(lake.table("payments_raw_bronze")), "chunker") == len(theirs)
-
-
-@pytest.mark.parametrize("first", ["connector", "delta-rs"])
-def test_each_goes_on_where_the_other_ended(chunked: Chunked, folder: Path, first: str):
-    """One dies after its first commit; the other reads its state, brings it to the end, and writes buckets whole."""
-    engines = ({}, CONNECTOR) if first == "delta-rs" else (CONNECTOR, {})
-    died = tollgate(folder, "detect", "--lake", "lake", TOLLGATE_FAULT_POINT="state", **FROZEN, **engines[0])
-    skip_without_packages(folder, died)
-    assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
-    assert 0 < outcome(Lake(folder / "lake")).cells < chunked.cells
-    found = detect(folder, **engines[1])
-    found.agrees_with(chunked.expected)
-    assert found.cells == chunked.cells

@@ -16,7 +16,7 @@ ui: $(READY) ## Dagster's web UI and daemon, live, with a company that keeps pay
 	@$(BIN)/tollgate ui
 
 test: $(READY) ## run every test that this machine can run
-	@$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## ruff and import-linter
 	@$(BIN)/ruff check .

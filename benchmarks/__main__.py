@@ -27,6 +27,9 @@ BENCHMARKS = {
     "rebuild": "silver and gold from the whole of bronze, vs. one DuckDB script",
     "reconcile": "a million payments with a million journal entries, vs. one full outer join",
     "verify": "a chain of a year of audited days",
+    "s3_tick": "one tick of the chunker on S3, vs. on this disk",
+    "cluster": "the detector on a cluster of two workers, vs. local Spark with the same cores",
+    "connector": "rows appended to bronze through the Delta connector, vs. delta-rs",
     "live": "everything of `make ui`, at 1,000 rows/s",
 }
 

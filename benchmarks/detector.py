@@ -28,7 +28,7 @@ _STREAMED = 8
 _STAGES = (
     (outbox, "write_files"),
     (state, "open_state"),
-    (detector_module, "list_chunks"),
+    (detector_module, "waiting_cells"),
     (Detector, "_pieces"),
     (state, "snapshots"),
     (Detector, "_evaluate"),

@@ -36,9 +36,10 @@ class Chunk:
         return self.first // chunk_size
 
 
-def list_chunks(folder: Location) -> list[Chunk]:
-    """The chunk files in a folder, in the log's order."""
-    found = (_NAME.fullmatch(name) for name in names(folder))
+def list_chunks(folder: Location, source: str = "", first: int = 0) -> list[Chunk]:
+    """The chunk files in a folder, in the log's order; of a named source, those that begin at an entry or later."""
+    behind = f"chunk_{source}_{first:012d}" if source else ""
+    found = (_NAME.fullmatch(name) for name in names(folder, after=behind))
     chunks = (Chunk(int(m["first"]), int(m["last"]), m["source"]) for m in found if m)
     return sorted(chunks, key=attrgetter("first", "last", "source"))
 

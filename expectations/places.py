@@ -1,4 +1,4 @@
-"""Places: files and folders on a disk or, just the same, objects on S3. The one module that tells the two apart."""
+"""Places: files and folders on a disk or, just the same, objects on S3."""
 
 import errno
 import hashlib

@@ -7,7 +7,7 @@ dead cannot overwrite what came after it, and no lock is needed.
 import errno
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -236,19 +236,6 @@ def duckdb_secret() -> str:
     return f"CREATE OR REPLACE SECRET tollgate_s3 (TYPE s3{settings})"
 
 
-def hadoop_options() -> Mapping[str, str]:
-    """What Spark's own S3 file system (hadoop-aws) is told; credentials it finds by AWS's provider chain."""
-    options = {"spark.hadoop.fs.s3a.endpoint.region": _client().meta.region_name}
-    if _has_own_endpoint():
-        endpoint = _client().meta.endpoint_url
-        options |= {
-            "spark.hadoop.fs.s3a.endpoint": endpoint,
-            "spark.hadoop.fs.s3a.path.style.access": "true",
-            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https")).lower(),
-        }
-    return options
-
-
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -285,4 +272,9 @@ def _client_of(pid: int) -> "BaseClient":
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     style: Any = {"addressing_style": "path"} if endpoint else {}
-    return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 5}, s3=style))
+    return boto3.client(
+        "s3",
+        # Other AWS tools read this variable first; boto3 knows AWS_DEFAULT_REGION only.
+        region_name=os.environ.get("AWS_REGION"),
+        config=Config(retries={"mode": "standard", "max_attempts": 5}, s3=style),
+    )

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expectations.catalog import Lake
-from expectations.landing import Chunk, list_chunks
-from expectations.offset import read_offset
+from expectations.landing import Chunk
 from expectations.settings import Settings
 from orchestration.faults import commit_points
-from spark_jobs.pattern_detector.cells import complete_cells
+from spark_jobs.pattern_detector import cells
 from spark_jobs.pattern_detector.state import committed_cells
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def waiting_cells(settings: Settings) -> list[list[Chunk]]:
     """The complete cells that are not evaluated yet."""
     lake = Lake(settings.lake)
     committed = committed_cells(lake.table("pattern_state"))
-    return complete_cells(list_chunks(lake.landing), read_offset(lake.offset_file), committed)
+    return cells.waiting_cells(lake, committed)
 
 
 def has_work(settings: Settings) -> bool:

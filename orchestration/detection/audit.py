@@ -8,14 +8,12 @@ import duckdb
 from expectations import delta
 from expectations.catalog import Lake
 from expectations.clock import Clock
-from expectations.landing import list_chunks
 from expectations.locks import detector_alone
-from expectations.offset import read_offset
 from expectations.places import Location, modified_at
 from expectations.tables import DETECTION_FILES, DETECTIONS, PATTERN_STATE, PATTERN_STATUS, PAYMENTS_RAW_BRONZE
 from expectations.thresholds import DETECTION_LAG_SECONDS, DETECTIONS_PER_FILE
 from orchestration.outcomes import CheckDeclaration, Outcome
-from spark_jobs.pattern_detector.cells import complete_cells
+from spark_jobs.pattern_detector.cells import waiting_cells
 from spark_jobs.pattern_detector.detector import MicroBatch
 from spark_jobs.pattern_detector.state import committed_cells
 
@@ -139,7 +137,7 @@ def _detections_unique(connection: duckdb.DuckDBPyConnection) -> Outcome:
 
 
 def _lag(lake: Lake, clock: Clock, cells: int) -> Outcome:
-    waiting = complete_cells(list_chunks(lake.landing), read_offset(lake.offset_file), cells)
+    waiting = waiting_cells(lake, cells)
     lag = 0.0
     if waiting:
         lag = clock().timestamp() - modified_at(lake.landing / waiting[0][-1].name).timestamp()

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from expectations.landing import Chunk
-from expectations.offset import Offset
+from expectations.catalog import Lake
+from expectations.landing import Chunk, list_chunks
+from expectations.offset import Offset, read_offset
 
 
 def complete_cells(chunks: Sequence[Chunk], offset: Offset | None, first_cell: int) -> list[list[Chunk]]:
@@ -26,3 +27,12 @@ def complete_cells(chunks: Sequence[Chunk], offset: Offset | None, first_cell: i
             found.append(cell)
             cell = []
     return found
+
+
+def waiting_cells(lake: Lake, first_cell: int) -> list[list[Chunk]]:
+    """The complete cells from `first_cell` on, of what has landed by now."""
+    offset = read_offset(lake.offset_file)
+    if offset is None:
+        return []
+    landed = list_chunks(lake.landing, offset.source, first_cell * offset.chunk_size)
+    return complete_cells(landed, offset, first_cell)

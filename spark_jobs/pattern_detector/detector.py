@@ -18,15 +18,14 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from expectations import delta
 from expectations.catalog import Lake
 from expectations.clock import Clock
-from expectations.landing import Chunk, list_chunks
+from expectations.landing import Chunk
 from expectations.locks import detector_alone
-from expectations.offset import Offset, read_offset
 from expectations.places import Location, absolute, modified_at
 from expectations.tables import PATTERN_STATE
 from expectations.thresholds import PATTERNS, PatternThresholds
 from spark_jobs import connector
 from spark_jobs.pattern_detector import outbox, state
-from spark_jobs.pattern_detector.cells import complete_cells
+from spark_jobs.pattern_detector.cells import waiting_cells
 from spark_jobs.pattern_detector.worker import (
     PIECES_DDL,
     REPORT_DDL,
@@ -117,17 +116,16 @@ class Detector:
             files = outbox.write_files(self.lake, passed=self.passed)
             table = state.open_state(self.lake.table("pattern_state"), self.buckets)
             cells = delta.position(table, state.APP)
-            offset = read_offset(self.lake.offset_file)
-            waiting = complete_cells(list_chunks(self.lake.landing), offset, cells)[: self.cells_per_batch]
-            return self._process(table, offset, cells, waiting, files) if waiting else None
+            waiting = waiting_cells(self.lake, cells)[: self.cells_per_batch]
+            return self._process(table, cells, waiting, files) if waiting else None
 
     def _process(
-        self, table: delta.DeltaTable, offset: Offset, first: int, waiting: list[list[Chunk]], files: list[Location]
+        self, table: delta.DeltaTable, first: int, waiting: list[list[Chunk]], files: list[Location]
     ) -> MicroBatch:
         started, started_at = time.perf_counter(), self.clock()
         upto, chunks = first + len(waiting), [chunk for cell in waiting for chunk in cell]
         landed = self._landed_at(chunks[-1])
-        evaluated = self._evaluate(table, self._pieces(chunks, offset.chunk_size), upto)
+        evaluated = self._evaluate(table, self._pieces(first, waiting), upto)
         flips = unpack_flips(evaluated.report)
         rows = sum(evaluated.report["rows"].to_pylist())
         self.passed("evaluated")
@@ -156,12 +154,13 @@ class Detector:
         """When a chunk became visible. To be asked before it is committed: after that it may be archived any time."""
         return modified_at(self.lake.landing / chunk.name)
 
-    def _pieces(self, chunks: Sequence[Chunk], chunk_size: int) -> DataFrame:
-        """What some chunks hold, by bucket; workers read the files, the driver only names them."""
+    def _pieces(self, first_cell: int, cells: Sequence[Sequence[Chunk]]) -> DataFrame:
+        """What the chunks of some cells hold, by bucket; workers read the files, the driver only names them."""
+        chunks = [(number, chunk) for number, cell in enumerate(cells, first_cell) for chunk in cell]
         files = {
-            "path": [absolute(self.lake.landing / chunk.name) for chunk in chunks],
-            "cell": [chunk.cell(chunk_size) for chunk in chunks],
-            "first": [chunk.first for chunk in chunks],
+            "path": [absolute(self.lake.landing / chunk.name) for _, chunk in chunks],
+            "cell": [number for number, _ in chunks],
+            "first": [chunk.first for _, chunk in chunks],
         }
         return self.spark.createDataFrame(pa.table(files)).mapInArrow(chunk_reader(self.buckets), PIECES_DDL)
 

@@ -118,11 +118,7 @@ def assert_ends_alike(undisturbed: Undisturbed, lake: Lake) -> None:
 LATER_POINTS = ("claim:3", "quarantine:2", "chunk:3", "bronze:2", f"bronze:{CELLS}", f"offset:{CELLS}")
 
 
-@pytest.mark.parametrize(
-    ("place", "point"),
-    [*(("disk", point) for point in (*POINTS, *LATER_POINTS)), *(("s3", point) for point in POINTS)],
-    indirect=["place"],
-)
+@pytest.mark.parametrize("point", [*POINTS, *LATER_POINTS])
 def test_killed_at_a_commit_point(undisturbed: Undisturbed, place: Location, tmp_path: Path, point: str):
     log, lake = log_at(place, undisturbed), Lake(place / "lake")
     assert finish(start(log, lake.root, tmp_path, TOLLGATE_FAULT_POINT=point)) == (-signal.SIGKILL, "")
@@ -154,7 +150,7 @@ def test_killed_at_some_moment(undisturbed: Undisturbed, tmp_path: Path, part: f
     assert_ends_alike(undisturbed, lake)
 
 
-@pytest.mark.parametrize(("place", "chunks"), [("disk", 1), ("disk", 3), ("s3", 2)], indirect=["place"])
+@pytest.mark.parametrize("chunks", [1, 3])
 def test_killed_while_it_works(undisturbed: Undisturbed, place: Location, tmp_path: Path, chunks: int):
     """As soon as so many chunks are there, whatever it does just then."""
     log, lake = log_at(place, undisturbed), Lake(place / "lake")

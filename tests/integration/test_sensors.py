@@ -12,6 +12,7 @@ from data.simulate import write_log
 from expectations.catalog import Lake
 from expectations.clock import system_clock
 from expectations.lease import Lease
+from expectations.places import written_here
 from orchestration import lingering
 from orchestration.chunking import sensors as chunking
 from orchestration.detection import sensors as detection
@@ -24,11 +25,17 @@ ROWS, CHUNK_SIZE = 1_500, 1_000
 
 
 @pytest.fixture
-def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
-    """A company's log of one and a half grid cells, and a new lake."""
+def platform(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    """A company's log of one and a half grid cells, and a new lake: on a disk, or on S3 on demand."""
     monkeypatch.setenv("TOLLGATE_TOKEN_KEY", "k" * 32)
-    write_log(tmp_path / "company.csv", ROWS, seed=3)
-    return Platform(lake_root=str(tmp_path / "lake"), log=str(tmp_path / "company.csv"), chunk_size=CHUNK_SIZE)
+    monkeypatch.chdir(tmp_path)
+    folder = request.getfixturevalue("s3_folder") if getattr(request, "param", "disk") == "s3" else tmp_path
+    with written_here(folder / "company.csv") as log:
+        write_log(log, ROWS, seed=3)
+    return Platform(lake_root=str(folder / "lake"), log=str(folder / "company.csv"), chunk_size=CHUNK_SIZE)
+
+
+ANYWHERE = pytest.mark.parametrize("platform", ["disk", "s3"], indirect=True)
 
 
 @pytest.fixture
@@ -57,6 +64,7 @@ def look(platform: Platform, instance: dg.DagsterInstance) -> dg.RunRequest | dg
     return detection.detections_sensor(dg.build_sensor_context(instance=instance), platform=platform)
 
 
+@ANYWHERE
 def test_a_tick_reports_its_assets_and_checks(platform: Platform):
     result = tick(platform)
     materialised = {e.asset_key.to_user_string() for e in result.asset_events if isinstance(e, dg.AssetMaterialization)}
@@ -66,6 +74,7 @@ def test_a_tick_reports_its_assets_and_checks(platform: Platform):
     assert all(verdict.passed for verdict in verdicts)
 
 
+@ANYWHERE
 def test_ticks_follow_the_grid_and_end_in_silence(platform: Platform):
     first, second, third = tick(platform), tick(platform), tick(platform)
     assert [first.cursor, second.cursor] == ['{"entries": 1000}', '{"entries": 1500}']

@@ -18,6 +18,7 @@ from expectations.settings import Settings
 from orchestration.chunking.assemble import make_chunker
 from orchestration.chunking.follow import drain
 from orchestration.detection.assemble import make_detector
+from spark_jobs.bronze_rebuild import rebuild
 from spark_jobs.connector import PACKAGE
 from spark_jobs.pattern_detector import state, stream
 from tests.support.banksim_like import CHUNK_SIZE, write_log
@@ -77,32 +78,28 @@ def skip_without_packages(folder: Path, done: subprocess.CompletedProcess[str]) 
         pytest.skip(f"{PACKAGE} cannot be had here")
 
 
-def test_the_connector_on_the_cluster_goes_on_where_delta_rs_ended(
+def test_each_engine_goes_on_where_the_other_ended(
     chunked: Chunked, folder: Path, cluster: SparkCluster, spark: "SparkSession"
 ):
-    """The first micro-batch is this process's; of the other one, executors write the state."""
-    lake = Lake(folder / "lake")
-    first = make_detector(Settings(lake=lake.root, frozen_clock=NOW), spark).work_once()
-    done = tollgate(folder, "detect", "--lake", "lake", **FROZEN, **CONNECTOR, **cluster.settings)
-    skip_without_packages(folder, done)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert 0 < first.last_cell + 1 < outcome(lake).cells == chunked.cells
-    outcome(lake).agrees_with(chunked.expected)
-    last, *_ = delta.open_table(lake.table("pattern_state")).history(1)
-    assert "Delta-Lake" in last["engineInfo"] and last["operation"] == "WRITE"
+    """Executors write the state, until the connector's detector dies after a commit: delta-rs does the rest.
 
-
-def test_delta_rs_goes_on_where_the_connector_ended(chunked: Chunked, folder: Path, spark: "SparkSession"):
-    """The connector's detector dies after its first commit. Bronze that it made anew has the chunker's rows."""
+    Bronze is made anew, begun by delta-rs and ended by the connector: it has the rows that the chunker wrote.
+    """
     lake = Lake(folder / "lake")
-    died = tollgate(folder, "detect", "--lake", "lake", TOLLGATE_FAULT_POINT="state", **FROZEN, **CONNECTOR)
+    settings = FROZEN | CONNECTOR | cluster.settings
+    died = tollgate(folder, "detect", "--lake", "lake", TOLLGATE_FAULT_POINT="state", **settings)
     skip_without_packages(folder, died)
     assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
     assert 0 < outcome(lake).cells < chunked.cells
+    last, *_ = delta.open_table(lake.table("pattern_state")).history(1)
+    assert "Delta-Lake" in last["engineInfo"] and last["operation"] == "WRITE"
     [*stream.work_off(make_detector(Settings(lake=lake.root, frozen_clock=NOW), spark), "successor")]
     outcome(lake).agrees_with(chunked.expected)
 
     shutil.rmtree(lake.table("payments_raw_bronze"))
+    begun = rebuild(lake, None)
+    assert next(begun) == 64 * CHUNK_SIZE
+    begun.close()
     done = tollgate(folder, "rebuild-bronze", "--lake", "lake", **CONNECTOR)
     assert done.returncode == 0, done.stdout + done.stderr
     ours, theirs = (rows(each, "payments_raw_bronze", "_row_number") for each in (lake, Lake(chunked.lake)))

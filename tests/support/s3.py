@@ -7,19 +7,26 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_COUNT = "/requests-so-far"
 
 
 class _ConditionsHold:
     """S3 checks a condition and writes in one step; moto in two, between which another writer may come."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]):
-        self._app, self._lock = app, threading.Lock()
+        self._app, self._lock, self._requests = app, threading.Lock(), 0
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == _COUNT:
+            start_response("200 OK", [])
+            return [str(self._requests).encode()]
+        self._requests += 1
         if environ["REQUEST_METHOD"] == "GET":
             return self._app(environ, start_response)
         with self._lock:
@@ -53,6 +60,12 @@ def s3_server() -> Iterator[dict[str, str]]:
             }
         finally:
             process.kill()
+
+
+def requests_so_far(settings: Mapping[str, str]) -> int:
+    """How many requests the server has had."""
+    with urllib.request.urlopen(settings["AWS_ENDPOINT_URL"] + _COUNT) as answer:
+        return int(answer.read())
 
 
 if __name__ == "__main__":

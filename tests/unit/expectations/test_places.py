@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from expectations import s3
 from expectations.errors import LakeBusy, SettingsError
 from expectations.lease import Lease, read_lease
 from expectations.places import (
@@ -112,14 +113,25 @@ def test_a_bucket_that_is_not_there_is_named(s3_bucket: S3Path):
 
 
 def test_an_s3_that_does_not_answer_is_named(s3_folder: S3Path, monkeypatch: pytest.MonkeyPatch):
-    from expectations import s3
-
     s3._client_of.cache_clear()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     try:
         with pytest.raises(OSError, match="S3 cannot be reached"):
             s3_folder.read_bytes()
+    finally:
+        s3._client_of.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_the_region_is_taken_from_either_variable(monkeypatch: pytest.MonkeyPatch, name: str):
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, "eu-west-3")
+    s3._client_of.cache_clear()
+    try:
+        assert s3.delta_options() == {"aws_conditional_put": "etag", "aws_region": "eu-west-3"}
+        assert "REGION 'eu-west-3'" in s3.duckdb_secret() and "ENDPOINT" not in s3.duckdb_secret()
     finally:
         s3._client_of.cache_clear()
 

@@ -334,11 +334,11 @@ class Chunker:
         Raises:
             Superseded: another chunker has brought them beyond this chunk.
         """
-        both = [self._table(schema) for schema in (tables.PAYMENTS_RAW_BRONZE, tables.SOURCE_QUARANTINE)]
-        is_ahead = any(delta.position(table, APP) > upto for table in both)
-        if is_ahead and read_fenced(self.lake.offset_file)[1] != self._version:
+        both = (tables.PAYMENTS_RAW_BRONZE, tables.SOURCE_QUARANTINE)
+        held = [self._table(schema).count() for schema in both]
+        if sum(held) > upto and read_fenced(self.lake.offset_file)[1] != self._version:
             raise Superseded(errno.EEXIST, "another chunker is ahead", str(self.lake.offset_file))
-        return [table.count() for table in both]
+        return held
 
     def _table(self, schema: TableSchema) -> delta.DeltaTable:
         """A table of the lake at its latest version, opened once."""

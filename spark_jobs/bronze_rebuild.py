@@ -73,13 +73,24 @@ def rebuild(lake: Lake, spark: "SparkSession | None") -> Iterator[int]:
         missing = _missing(lake, table)
         for start in range(0, len(missing), CHUNKS_PER_COMMIT):
             placed = missing[start : start + CHUNKS_PER_COMMIT]
-            upto, before = placed[-1].chunk.last + 1, table.count()
             if spark is None:
-                delta.append_once(table, pa.concat_tables(chunk.rows() for chunk in placed), APP, upto)
+                yield _append(table, placed)
             else:
-                connector.append_once(_frame(spark, placed), lake.table(PAYMENTS_RAW_BRONZE.name), APP, upto)
-                table.update_incremental()
-            yield table.count() - before
+                yield _append_by_executors(spark, lake.table(PAYMENTS_RAW_BRONZE.name), placed)
+
+
+def _append(table: delta.DeltaTable, placed: Sequence[PlacedChunk]) -> int:
+    """Appends the chunks' rows, and returns how many there are."""
+    rows = pa.concat_tables(chunk.rows() for chunk in placed)
+    delta.append_once(table, rows, APP, placed[-1].chunk.last + 1)
+    return len(rows)
+
+
+def _append_by_executors(spark: "SparkSession", bronze: Location, placed: Sequence[PlacedChunk]) -> int:
+    """The same, with rows that no driver sees."""
+    before = connector.read(spark, bronze).count()
+    connector.append_once(_frame(spark, placed), bronze, APP, placed[-1].chunk.last + 1)
+    return connector.read(spark, bronze).count() - before
 
 
 def _missing(lake: Lake, table: delta.DeltaTable) -> list[PlacedChunk]:

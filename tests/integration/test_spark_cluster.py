@@ -21,7 +21,7 @@ from orchestration.detection.assemble import make_detector
 from spark_jobs.bronze_rebuild import rebuild
 from spark_jobs.connector import PACKAGE
 from spark_jobs.pattern_detector import state, stream
-from tests.support.banksim_like import CHUNK_SIZE, write_log
+from tests.support.banksim_like import CHUNK_SIZE, ROWS, write_log
 from tests.support.lake_contents import rows
 from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
 from tests.support.spark_cluster import SparkCluster, spark_cluster
@@ -102,6 +102,7 @@ def test_each_engine_goes_on_where_the_other_ended(
     begun.close()
     done = tollgate(folder, "rebuild-bronze", "--lake", "lake", **CONNECTOR)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{ROWS - 64 * CHUNK_SIZE:,} rows written" in done.stdout
     ours, theirs = (rows(each, "payments_raw_bronze", "_row_number") for each in (lake, Lake(chunked.lake)))
     assert [row | {"_ingested_at": None} for row in ours] == [row | {"_ingested_at": None} for row in theirs]
     assert delta.position(delta.open_table(lake.table("payments_raw_bronze")), "chunker") == len(theirs)

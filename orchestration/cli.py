@@ -67,11 +67,17 @@ def _stop(why: str) -> NoReturn:
 
 
 @app.command()
-def demo(log: Log = None, lake: LakeOption = None, chunk_size: ChunkSize = None) -> None:
+def demo(
+    log: Log = None,
+    lake: LakeOption = None,
+    chunk_size: ChunkSize = None,
+    cards: Cards = None,
+    users: Users = None,
+) -> None:
     """Runs the whole graph once through Dagster, on a made-up company's log or on yours."""
     from orchestration.demo import run_demo
 
-    run_demo(log, lake, chunk_size, _screen)
+    run_demo(log, lake, chunk_size, cards, users, _screen)
 
 
 @app.command()

@@ -67,17 +67,25 @@ class DemoRun:
     seconds: dict[str, float]
 
 
-def run_demo(log: Location | None, lake: Location | None, chunk_size: int | None, screen: Console) -> None:
+def run_demo(
+    log: Location | None,
+    lake: Location | None,
+    chunk_size: int | None,
+    cards: Location | None,
+    users: Location | None,
+    screen: Console,
+) -> None:
     """Runs the demo.
 
     Args:
+        cards, users: what is known of cards and customers apart from the log, where its format has that.
         log: the user's log, taken as complete and worked into a lake of its own; the company's own without it, which
             is made on first use and may go on growing.
 
     Raises:
         TollgateError: the log cannot be used, or a gate did not pass.
     """
-    settings = _settings(log, lake, chunk_size)
+    settings = _settings(log, lake, chunk_size=chunk_size, cards=cards, users=users)
     if settings.token_key is None:
         make_token_key(settings.token_key_file)
     seconds = {} if log else _ensure_log(settings.log, screen)
@@ -94,12 +102,12 @@ def run_demo(log: Location | None, lake: Location | None, chunk_size: int | None
         )
 
 
-def _settings(log: Location | None, lake: Location | None, chunk_size: int | None) -> Settings:
+def _settings(log: Location | None, lake: Location | None, **more: object) -> Settings:
     if log is not None and lake is None:
         if not log.is_file():
             raise SourceError("no such transaction log", where=log, remedy="check the path")
         lake = HOME / "lakes" / source_name(log)
-    return load_settings(log=log, lake=lake, chunk_size=chunk_size)
+    return load_settings(log=log, lake=lake, **more)
 
 
 def _ensure_log(log: Path, screen: Console) -> dict[str, float]:
@@ -175,6 +183,8 @@ def _run_config(settings: Settings, **more: object) -> dict:
     platform = {
         "lake_root": str(settings.lake),
         "log": str(settings.log),
+        "cards": str(settings.cards or ""),
+        "users": str(settings.users or ""),
         "chunk_size": settings.chunk_size,
         **more,
     }

@@ -14,7 +14,7 @@ class Platform(dg.ConfigurableResource):
     """The settings of this place. Empty fields take what the environment says, when a run asks, never while loading.
 
     Attributes:
-        lake_root, log: paths.
+        lake_root, log, cards, users: paths, or places on S3.
         chunk_size: rows per grid cell.
         is_final: the log is complete, so that its last, shorter cell counts too.
         unsigned_approvals: approvals of blocked days need no signature, as in the demo.
@@ -22,6 +22,8 @@ class Platform(dg.ConfigurableResource):
 
     lake_root: str = ""
     log: str = ""
+    cards: str = ""
+    users: str = ""
     chunk_size: int = 0
     is_final: bool = False
     unsigned_approvals: bool = False
@@ -30,6 +32,8 @@ class Platform(dg.ConfigurableResource):
         return load_settings(
             lake=self.lake_root or None,
             log=self.log or None,
+            cards=self.cards or None,
+            users=self.users or None,
             chunk_size=self.chunk_size or None,
             finance_unsigned_approvals=self.unsigned_approvals or None,
         )

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from expectations.s3 import S3Path
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _KEPT = ("TOLLGATE_BANKSIM",)
+
+# How long an example takes says something of the machine, and nothing of the code.
+hypothesis.settings.register_profile("tollgate", deadline=None)
+hypothesis.settings.load_profile("tollgate")
 
 
 @pytest.fixture(scope="session", autouse=True)

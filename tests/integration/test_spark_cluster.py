@@ -20,7 +20,7 @@ from orchestration.chunking.follow import drain
 from orchestration.detection.assemble import make_detector
 from spark_jobs.bronze_rebuild import rebuild
 from spark_jobs.connector import PACKAGE
-from spark_jobs.pattern_detector import state, stream
+from spark_jobs.pattern_detector import state
 from tests.support.banksim_like import CHUNK_SIZE, ROWS, write_log
 from tests.support.lake_contents import rows
 from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
@@ -72,58 +72,56 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
         yield running
 
 
-def skip_without_packages(folder: Path, done: subprocess.CompletedProcess[str]) -> None:
-    log = folder / ".tollgate" / "logs" / "spark.log"
-    if done.returncode and any(word in log.read_text(errors="replace") for word in NOT_TO_BE_HAD):
-        pytest.skip(f"{PACKAGE} cannot be had here")
-
-
-def test_each_engine_goes_on_where_the_other_ended(
-    chunked: Chunked, folder: Path, cluster: SparkCluster, spark: "SparkSession"
-):
-    """Executors write the state, until the connector's detector dies after a commit: delta-rs does the rest.
-
-    Bronze is made anew, begun by delta-rs and ended by the connector: it has the rows that the chunker wrote.
-    """
+@pytest.fixture(scope="module")
+def rebuilt(chunked: Chunked, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """A lake whose bronze delta-rs has begun to make anew, and the connector has ended; None without its package."""
+    folder = tmp_path_factory.mktemp("rebuilt")
+    shutil.copytree(chunked.lake, folder / "lake")
     lake = Lake(folder / "lake")
-    settings = FROZEN | CONNECTOR | cluster.settings
-    died = tollgate(folder, "detect", "--lake", "lake", TOLLGATE_FAULT_POINT="state", **settings)
-    skip_without_packages(folder, died)
-    assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
-    assert 0 < outcome(lake).cells < chunked.cells
-    last, *_ = delta.open_table(lake.table("pattern_state")).history(1)
-    assert "Delta-Lake" in last["engineInfo"] and last["operation"] == "WRITE"
-    [*stream.work_off(make_detector(Settings(lake=lake.root, frozen_clock=NOW), spark), "successor")]
-    outcome(lake).agrees_with(chunked.expected)
-
     shutil.rmtree(lake.table("payments_raw_bronze"))
     begun = rebuild(lake, None)
     assert next(begun) == 64 * CHUNK_SIZE
     begun.close()
     done = tollgate(folder, "rebuild-bronze", "--lake", "lake", **CONNECTOR)
+    log = folder / ".tollgate" / "logs" / "spark.log"
+    if done.returncode and any(word in log.read_text(errors="replace") for word in NOT_TO_BE_HAD):
+        return None
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{ROWS - 64 * CHUNK_SIZE:,} rows written" in done.stdout
-    ours, theirs = (rows(each, "payments_raw_bronze", "_row_number") for each in (lake, Lake(chunked.lake)))
+    return folder / "lake"
+
+
+def test_bronze_that_both_engines_wrote_is_the_chunkers(chunked: Chunked, rebuilt: Path | None):
+    """The connector counts what delta-rs wrote, and goes on at its position; delta-rs reads what both wrote."""
+    if rebuilt is None:
+        pytest.skip(f"{PACKAGE} cannot be had here")
+    ours, theirs = (rows(Lake(lake), "payments_raw_bronze", "_row_number") for lake in (rebuilt, chunked.lake))
     assert [row | {"_ingested_at": None} for row in ours] == [row | {"_ingested_at": None} for row in theirs]
-    assert delta.position(delta.open_table(lake.table("payments_raw_bronze")), "chunker") == len(theirs)
+    assert delta.position(delta.open_table(Lake(rebuilt).table("payments_raw_bronze")), "chunker") == len(theirs)
 
 
-def test_a_worker_dies_in_the_middle(chunked: Chunked, folder: Path, cluster: SparkCluster):
+def test_a_worker_dies_in_the_middle(
+    chunked: Chunked, rebuilt: Path | None, folder: Path, cluster: SparkCluster, spark: "SparkSession"
+):
     """As soon as it has written something of a micro-batch; its work is done again by the other one.
 
-    The last of the tests: the cluster has one worker from here on.
+    The first micro-batch is this process's, by delta-rs. On the cluster the connector goes on from there, where its
+    package can be had.
     """
     lake = Lake(folder / "lake")
+    first = make_detector(Settings(lake=lake.root, frozen_clock=NOW), spark).work_once()
+    assert 0 < first.last_cell + 1 < chunked.cells
+    before = state_files(lake)
     with subprocess.Popen(
         command("detect", "--lake", "lake"),
         cwd=folder,
-        env=clean_environment() | FROZEN | cluster.settings,
+        env=clean_environment() | FROZEN | cluster.settings | (CONNECTOR if rebuilt else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         deadline = time.monotonic() + TIMEOUT_SECONDS
-        while not any(lake.table("pattern_state").glob("bucket=*/*.parquet")):
+        while state_files(lake) == before:
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         assert cluster.executors(0) and cluster.executors(1), "both have a part in it"
@@ -133,3 +131,10 @@ def test_a_worker_dies_in_the_middle(chunked: Chunked, folder: Path, cluster: Sp
     assert cluster.workers[0].wait() == -signal.SIGKILL and cluster.workers[1].poll() is None
     outcome(lake).agrees_with(chunked.expected)
     assert state.committed_cells(lake.table("pattern_state")) == chunked.cells
+    last, *_ = delta.open_table(lake.table("pattern_state")).history(1)
+    assert ("Delta-Lake" in (last.get("engineInfo") or "")) == (rebuilt is not None)
+
+
+def state_files(lake: Lake) -> int:
+    """How many files of the state there are, committed or not."""
+    return len([*lake.table("pattern_state").rglob("*.parquet")])

@@ -18,12 +18,10 @@ import pytest
 from expectations.catalog import Lake
 from expectations.places import files_below
 from expectations.settings import Settings
-from orchestration.chunking.assemble import make_chunker
-from orchestration.chunking.follow import drain
 from orchestration.detection.assemble import make_detector
 from spark_jobs.pattern_detector import stream
 from spark_jobs.pattern_detector.detector import CELLS_PER_BATCH
-from tests.support.banksim_like import CHUNK_SIZE, write_log
+from tests.support.banksim_like import CHUNK_SIZE, chunked_lake
 from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
 from tests.support_naive.lakes import Outcome, outcome
 from tests.support_naive.logs import NOW, landed_rows
@@ -45,15 +43,11 @@ class Chunked:
 @pytest.fixture(scope="module")
 def chunked(tmp_path_factory) -> Chunked:
     folder = tmp_path_factory.mktemp("chunked")
-    write_log(folder / "log.csv")
-    settings = Settings(lake=folder / "lake", log=folder / "log.csv", chunk_size=CHUNK_SIZE, frozen_clock=NOW)
-    chunker = make_chunker(settings)
-    with chunker.alone():
-        cells = len([*drain(chunker, is_final=True)])
+    lake, cells = chunked_lake(folder)
     assert CELLS_PER_BATCH < cells <= 2 * CELLS_PER_BATCH, "the detector is to need two micro-batches"
-    expected = recompute(landed_rows(Lake(settings.lake), CHUNK_SIZE), cells)
+    expected = recompute(landed_rows(lake, CHUNK_SIZE), cells)
     quiet = tmp_path_factory.mktemp("undisturbed")
-    shutil.copytree(settings.lake, quiet / "lake")
+    shutil.copytree(lake.root, quiet / "lake")
     detect(quiet)
     found = outcome(Lake(quiet / "lake"))
     found.agrees_with(expected)

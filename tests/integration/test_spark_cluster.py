@@ -15,13 +15,11 @@ import pytest
 from expectations import delta
 from expectations.catalog import Lake
 from expectations.settings import Settings
-from orchestration.chunking.assemble import make_chunker
-from orchestration.chunking.follow import drain
 from orchestration.detection.assemble import make_detector
 from spark_jobs.bronze_rebuild import rebuild
 from spark_jobs.connector import PACKAGE
 from spark_jobs.pattern_detector import state
-from tests.support.banksim_like import CHUNK_SIZE, ROWS, write_log
+from tests.support.banksim_like import CHUNK_SIZE, ROWS, chunked_lake
 from tests.support.lake_contents import rows
 from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
 from tests.support.spark_cluster import SparkCluster, spark_cluster
@@ -51,12 +49,8 @@ class Chunked:
 @pytest.fixture(scope="module")
 def chunked(tmp_path_factory: pytest.TempPathFactory) -> Chunked:
     folder = tmp_path_factory.mktemp("chunked")
-    write_log(folder / "log.csv")
-    settings = Settings(lake=folder / "lake", log=folder / "log.csv", chunk_size=CHUNK_SIZE, frozen_clock=NOW)
-    chunker = make_chunker(settings)
-    with chunker.alone():
-        cells = len([*drain(chunker, is_final=True)])
-    return Chunked(folder / "lake", cells, recompute(landed_rows(Lake(settings.lake), CHUNK_SIZE), cells))
+    lake, cells = chunked_lake(folder)
+    return Chunked(lake.root, cells, recompute(landed_rows(lake, CHUNK_SIZE), cells))
 
 
 @pytest.fixture

@@ -4,6 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from expectations.catalog import Lake
+from expectations.settings import Settings
+from orchestration.chunking.assemble import make_chunker
+from orchestration.chunking.follow import drain
+from tests.support_naive.logs import NOW
+
 ROWS, CHUNK_SIZE = 66_100, 600
 """Of such chunks the detector makes two micro-batches."""
 
@@ -20,3 +26,12 @@ def write_log(path: Path) -> None:
         for row, (c, m, a) in enumerate(zip(customer.tolist(), merchant.tolist(), amount.tolist(), strict=True))
     ]
     path.write_text("step,customer,age,gender,zipcodeOri,merchant,zipMerchant,category,amount,fraud\n" + "".join(lines))
+
+
+def chunked_lake(folder: Path) -> tuple[Lake, int]:
+    """A new lake in a folder, into which the log was worked, and how many cells that makes."""
+    write_log(folder / "log.csv")
+    settings = Settings(lake=folder / "lake", log=folder / "log.csv", chunk_size=CHUNK_SIZE, frozen_clock=NOW)
+    chunker = make_chunker(settings)
+    with chunker.alone():
+        return chunker.lake, len([*drain(chunker, is_final=True)])

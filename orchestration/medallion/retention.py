@@ -41,17 +41,28 @@ def thin(lake: Lake, now: datetime) -> Thinning:
 
 
 def kept(versions: Sequence[Version], now: datetime) -> list[Version]:
-    """The versions that are kept at `now`: of an hour, or a day, the one that was published last."""
+    """The versions that are kept at `now`: the last of each day, for a day the last of each hour, for an hour all.
+
+    A version is the last of its hour, or day, among all of it, those that are kept anyway included: so it does not
+    matter how often thinning happens.
+    """
     in_order = sorted(versions, key=lambda version: (version.published_at, version.order))
-    return list({_period(version, now): version for version in in_order}.values())
+    last_of_hour = {_hour(version): version for version in in_order}
+    last_of_day = {_hour(version).date(): version for version in in_order}
+
+    def is_kept(version: Version) -> bool:
+        age = now - version.published_at
+        return (
+            age <= KEEP_ALL
+            or (age <= KEEP_HOURLY and last_of_hour[_hour(version)] is version)
+            or last_of_day[_hour(version).date()] is version
+        )
+
+    return [version for version in in_order if is_kept(version)]
 
 
-def _period(version: Version, now: datetime) -> object:
-    """Of the versions of one period, one is kept."""
-    age, moment = now - version.published_at, version.published_at.astimezone(UTC)
-    if age <= KEEP_ALL:
-        return version.version
-    return moment.replace(minute=0, second=0, microsecond=0) if age <= KEEP_HOURLY else moment.date()
+def _hour(version: Version) -> datetime:
+    return version.published_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def _thin(lake: Lake, domain: str, now: datetime) -> tuple[int, int, int]:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -96,7 +98,8 @@ def test_chunk_follows_until_it_is_interrupted(run: Run, log: Path, monkeypatch:
         if len(pauses) == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.time, "sleep", sleep)
+    # The clock of `cli` alone: a session of Spark in this process sleeps too.
+    monkeypatch.setattr(cli, "time", SimpleNamespace(monotonic=monotonic, sleep=sleep))
     result = run("chunk", "--log", log, "--lake", "lake", "--chunk-size", 10)
     assert (result.exit_code, len(result.out.splitlines())) == (130, 3)
 

@@ -22,11 +22,12 @@ hypothesis.settings.load_profile("tollgate")
 
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_from_outside() -> Iterator[None]:
-    """Nothing that is set on this machine decides how a test ends."""
+    """Nothing that is set on this machine decides how a test ends; and Java does not optimise what ends in seconds."""
     with pytest.MonkeyPatch.context() as environment:
         for name in [*os.environ]:
             if name.startswith(("TOLLGATE_", "DAGSTER_")) and name not in _KEPT:
                 environment.delenv(name)
+        environment.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         yield
 
 

@@ -4,6 +4,7 @@ Real processes and the real thresholds. What they leave is compared with what an
 byte for byte, the tables row for row.
 """
 
+import itertools
 import os
 import random
 import shutil
@@ -19,7 +20,7 @@ from expectations.catalog import Lake
 from expectations.places import files_below
 from expectations.settings import Settings
 from orchestration.detection.assemble import make_detector
-from spark_jobs.pattern_detector import stream
+from spark_jobs.pattern_detector import state, stream
 from spark_jobs.pattern_detector.detector import CELLS_PER_BATCH
 from tests.support.banksim_like import CHUNK_SIZE, chunked_lake
 from tests.support.processes import TIMEOUT_SECONDS, clean_environment, command, tollgate
@@ -41,15 +42,15 @@ class Chunked:
 
 
 @pytest.fixture(scope="module")
-def chunked(tmp_path_factory) -> Chunked:
+def chunked(tmp_path_factory, spark) -> Chunked:
     folder = tmp_path_factory.mktemp("chunked")
     lake, cells = chunked_lake(folder)
     assert CELLS_PER_BATCH < cells <= 2 * CELLS_PER_BATCH, "the detector is to need two micro-batches"
     expected = recompute(landed_rows(lake, CHUNK_SIZE), cells)
-    quiet = tmp_path_factory.mktemp("undisturbed")
-    shutil.copytree(lake.root, quiet / "lake")
-    detect(quiet)
-    found = outcome(Lake(quiet / "lake"))
+    quiet = Lake(tmp_path_factory.mktemp("undisturbed") / "lake")
+    shutil.copytree(lake.root, quiet.root)
+    work_off(quiet, spark)
+    found = outcome(quiet)
     found.agrees_with(expected)
     assert {row["action_type"] for row in found.detections} == {"UPGRADE", "CHILD", "DEI-NEEDED"}
     assert len(found.files) >= 2
@@ -57,38 +58,38 @@ def chunked(tmp_path_factory) -> Chunked:
 
 
 @pytest.fixture
-def folder(chunked, tmp_path) -> Path:
-    """Where a detector is to die: with a lake that was chunked, and not detected yet."""
+def lake(chunked, tmp_path) -> Lake:
+    """Where detectors are to die: a lake that was chunked, and not detected yet."""
     shutil.copytree(chunked.folder / "lake", tmp_path / "lake")
-    return tmp_path
+    return Lake(tmp_path / "lake")
 
 
-def detect(folder: Path) -> None:
-    """Runs the detector to its end."""
-    done = tollgate(folder, "detect", "--lake", "lake", **FROZEN)
-    assert done.returncode == 0, done.stdout + done.stderr
+def work_off(lake: Lake, spark) -> None:
+    """Works off what waits, or what a killed detector left, in this process, whose session is warm already."""
+    [*stream.work_off(make_detector(Settings(lake=lake.root, frozen_clock=NOW), spark), "successor")]
 
 
-@pytest.mark.parametrize(
-    ("fault_point", "loses_checkpoint"),
-    [
-        ("evaluated:2", True),
-        ("outbox:1", False),
-        ("status:2", False),
-        ("state:1", True),
-        ("file_written:1", False),
-        ("file_entered:2", True),
-    ],
-)
-def test_killed_at_a_commit_point(chunked, folder, spark, fault_point, loses_checkpoint):
-    """Its successor is this process, whose session is warm already."""
-    died = tollgate(folder, "detect", "--lake", "lake", TOLLGATE_FAULT_POINT=fault_point, **FROZEN)
+def die(folder: Path, lake: Lake, fault_point: str) -> None:
+    """Runs a detector that dies at a commit point."""
+    died = tollgate(folder, "detect", "--lake", str(lake.root), TOLLGATE_FAULT_POINT=fault_point, **FROZEN)
     assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
-    lake = Lake(folder / "lake")
-    assert outcome(lake) != chunked.undisturbed
-    if loses_checkpoint:
-        shutil.rmtree(lake.detector_checkpoint)
-    succeed(lake, spark)
+
+
+# What the outbox holds is written to files before anything else, whoever put it there.
+COMMIT_POINTS = ("outbox", "file_written", "file_entered", "status", "state", "evaluated")
+
+
+def test_killed_at_every_commit_point_in_turn(chunked, lake, tmp_path, spark):
+    """Each detector dies one step after the one before it; every other one finds no checkpoint of Spark's."""
+    loses_checkpoint = itertools.cycle([True, False])
+    committed = []
+    for fault_point in COMMIT_POINTS:
+        die(tmp_path, lake, fault_point)
+        committed.append(state.committed_cells(lake.table("pattern_state")))
+        if next(loses_checkpoint):
+            shutil.rmtree(lake.detector_checkpoint, ignore_errors=True)
+    assert committed == [0, 0, 0, 0, CELLS_PER_BATCH, CELLS_PER_BATCH]
+    work_off(lake, spark)
     assert outcome(lake) == chunked.undisturbed
 
 
@@ -97,27 +98,21 @@ def test_killed_on_s3(chunked, s3_folder, tmp_path, monkeypatch, spark):
     lake = Lake(s3_folder / "lake")
     for path in files_below(chunked.folder / "lake"):
         (lake.root / str(path.relative_to(chunked.folder / "lake"))).upload(path)
-    died = tollgate(tmp_path, "detect", "--lake", str(lake.root), TOLLGATE_FAULT_POINT="file_entered:2", **FROZEN)
-    assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
+    die(tmp_path, lake, "file_entered:2")
     assert outcome(lake) != chunked.undisturbed
     monkeypatch.chdir(chunked.folder)
-    succeed(lake, spark)
+    work_off(lake, spark)
     assert outcome(lake) == chunked.undisturbed
 
 
-def test_killed_at_random_moments(chunked, folder, spark):
+def test_killed_at_random_moments(chunked, lake, tmp_path, spark):
     """Twice, some time after it began to write, with the checkpoint lost each time."""
-    lake, rng = Lake(folder / "lake"), random.Random()
+    rng = random.Random()
     for after_seconds in (rng.uniform(0, 4), rng.uniform(0, 2)):
-        die_some_time(folder, lake, after_seconds)
+        die_some_time(tmp_path, lake, after_seconds)
         shutil.rmtree(lake.detector_checkpoint, ignore_errors=True)
-    succeed(lake, spark)
+    work_off(lake, spark)
     assert outcome(lake) == chunked.undisturbed
-
-
-def succeed(lake: Lake, spark) -> None:
-    """Works off what a killed detector left."""
-    [*stream.work_off(make_detector(Settings(lake=lake.root, frozen_clock=NOW), spark), "successor")]
 
 
 def die_some_time(folder: Path, lake: Lake, after_seconds: float) -> None:

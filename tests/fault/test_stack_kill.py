@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -14,12 +15,21 @@ import pytest
 from data.simulate import write_log
 from expectations import delta
 from expectations.catalog import Lake
+from expectations.settings import Settings
 from expectations.tables import DETECTIONS, PAYMENTS_RAW_BRONZE
+from orchestration.chunking.assemble import make_chunker
+from orchestration.chunking.follow import drain
+from orchestration.detection.assemble import make_detector
 from orchestration.medallion.gate import GOLD_VIEWS
+from orchestration.medallion.increments import Medallion
 from orchestration.medallion.publishing import published_rows
 from orchestration.query import run_query
+from spark_jobs.pattern_detector import stream
 from spark_jobs.pattern_detector.state import committed_cells, current_state
-from tests.support.processes import clean_environment, command, tollgate
+from tests.support.processes import clean_environment, command
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.fault, pytest.mark.spark, pytest.mark.timeout(600)]
 
@@ -28,7 +38,7 @@ FROZEN = "2026-11-05T12:00:00+00:00"
 SETTINGS = {"TOLLGATE_CHUNK_SIZE": str(CHUNK_SIZE), "TOLLGATE_FROZEN_CLOCK": FROZEN, "TOLLGATE_TOKEN_KEY": "k" * 40}
 
 
-def test_a_killed_stack_recovers_by_itself(tmp_path: Path):
+def test_a_killed_stack_recovers_by_itself(tmp_path: Path, spark: "SparkSession"):
     """SIGKILL to everything while ticks and the streaming run are going on; the second stack replaces the ghost run."""
     log = tmp_path / ".tollgate" / "source" / "company.csv"
     log.parent.mkdir(parents=True)
@@ -46,16 +56,20 @@ def test_a_killed_stack_recovers_by_itself(tmp_path: Path):
         wait_until(lambda: published_rows(lake) == ROWS, second, seconds=240)
     finally:
         kill_all(second)
-    compare(lake, undisturbed(tmp_path, log))
+    compare(lake, undisturbed(tmp_path / "calm", log, spark))
 
 
-def undisturbed(place: Path, log: Path) -> Lake:
-    """The same log worked off by the plain commands."""
-    lake = ("--lake", "calm")
-    for arguments in (("chunk", "--log", str(log), *lake, "--final"), ("detect", *lake), ("publish", *lake)):
-        result = tollgate(place, *arguments, **SETTINGS)
-        assert result.returncode == 0, result.stderr
-    return Lake(place / "calm")
+def undisturbed(root: Path, log: Path, spark: "SparkSession") -> Lake:
+    """The same log worked off step by step in this process."""
+    settings = Settings(
+        lake=root, log=log, chunk_size=CHUNK_SIZE, frozen_clock=FROZEN, token_key=SETTINGS["TOLLGATE_TOKEN_KEY"]
+    )
+    chunker = make_chunker(settings)
+    with chunker.alone():
+        assert len([*drain(chunker, is_final=True)]) == ROWS // CHUNK_SIZE
+    assert [*stream.work_off(make_detector(settings, spark), "undisturbed")]
+    assert Medallion(chunker.lake, settings.clock).increment().publication.is_published
+    return chunker.lake
 
 
 def compare(lake: Lake, calm: Lake) -> None:

@@ -17,7 +17,7 @@ from expectations.offset import read_offset
 from expectations.tables import PAYMENTS_RAW_BRONZE, SOURCE_QUARANTINE
 from tests.support.processes import tollgate
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
 
 BRONZE, QUARANTINE = PAYMENTS_RAW_BRONZE.name, SOURCE_QUARANTINE.name
 

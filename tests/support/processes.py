@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TIMEOUT_SECONDS = 180
+TIMEOUT_SECONDS = 280
 
 
 def tollgate(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest -q -rs -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo ui test lint bench contract clean lock help
+.PHONY: demo ui test fault lint bench contract clean lock help
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -15,8 +16,11 @@ demo: $(READY) ## run the whole graph once; LOG=<csv or csv.gz> takes your own f
 ui: $(READY) ## Dagster's web UI and daemon, live, with a company that keeps paying
 	@$(BIN)/tollgate ui
 
-test: $(READY) ## run every test that this machine can run
-	@$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(READY) ## run every test that this machine can run, but for those of `make fault`
+	@$(PYTEST) -m "not fault" $(ARGS)
+
+fault: $(READY) ## kill real processes, at every commit point and at random, and see that nothing is lost
+	@$(PYTEST) -m fault $(ARGS)
 
 lint: $(READY) ## ruff and import-linter
 	@$(BIN)/ruff check .

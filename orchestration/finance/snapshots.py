@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from expectations.card_numbers import fingerprint
@@ -100,10 +101,12 @@ def freeze(
         taken_at=now.astimezone(UTC),
     )
     place = folder(lake, side, day, snapshot.snapshot)
-    is_new = not place.exists()
-    if is_new:
-        _write(place, snapshot, tables)
-    else:
+    lake.locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(lake.locks / "finance_inputs.lock"):
+        is_new = not place.exists()
+        if is_new:
+            _write(place, snapshot, tables)
+    if not is_new:
         snapshot = read_snapshot(lake, side, day, snapshot.snapshot)
     with replacing(folder(lake, side, day) / "newest.json") as file:
         file.write(json.dumps({"snapshot": snapshot.snapshot}).encode())

@@ -129,7 +129,6 @@ def test_nothing_depends_on_a_lost_state(detector, lake, log, undisturbed):
     assert outcome(lake) == undisturbed
 
 
-@pytest.mark.parametrize("lake", ["disk", "s3"], indirect=True)
 def test_a_lingering_stream_works_what_lands_meanwhile(detector, lake, log, undisturbed):
     """It ends by itself when idle; the short last cell is evaluated although no file lands with it."""
     arrivals = iter([1_500, 1_700, 3_100, ENTRIES])
@@ -147,6 +146,20 @@ def test_a_lingering_stream_works_what_lands_meanwhile(detector, lake, log, undi
     assert read_lease(lake.detector_lease) is None
     assert streams(detector) == []
     assert outcome(lake) == undisturbed
+
+
+@pytest.mark.parametrize("lake", ["s3"], indirect=True)
+def test_it_lingers_on_s3_too(detector, lake, log):
+    """Nothing tells it there that a file has landed: it looks by itself."""
+    part, chunk_size = log.upto(1_000), 250
+    land(lake, log.upto(700), chunk_size)
+    cells = []
+    for batch in stream.linger(detector, "test", idle_seconds=4, max_life_seconds=FOR_EVER):
+        cells += range(batch.first_cell, batch.last_cell + 1)
+        land(lake, part, chunk_size, is_final=True)
+    assert cells == [0, 1, 2, 3]
+    assert read_lease(lake.detector_lease) is None
+    outcome(lake).agrees_with(recompute(part.placed(chunk_size), len(cells), SMALL))
 
 
 def test_a_stream_that_is_old_ends_after_the_micro_batch_at_hand(detector, lake, log, undisturbed):

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,26 @@ def test_nobody_sees_it_before_it_is_whole(tmp_path: Path):
         file.write(b"content")
         assert not path.exists()
         assert all(found.name.startswith(".") for found in tmp_path.iterdir())
+
+
+def test_writers_of_the_same_file_take_turns(tmp_path: Path):
+    """Each writes it bit by bit; what readers see is always one writer's, and whole."""
+    path = tmp_path / "file"
+
+    def write(letter: bytes) -> None:
+        for _ in range(20):
+            with replacing(path) as file:
+                for _ in range(8):
+                    file.write(letter)
+                    file.flush()
+
+    def read() -> set[bytes]:
+        return {path.read_bytes() for _ in range(2_000) if path.exists()}
+
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(read)
+        for writing in [pool.submit(write, letter) for letter in (b"a", b"b", b"c")]:
+            writing.result()
+        seen = reading.result() | {path.read_bytes()}
+    assert seen <= {b"a" * 8, b"b" * 8, b"c" * 8}
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]

@@ -27,13 +27,15 @@ from orchestration.finance.signatures import Approval, approve, load_key, make_k
 from orchestration.finance.snapshots import BANK, PLATFORM, folder
 from orchestration.finance.verify import Verification, verify
 from tests.support.finance import DAY, Books, payments, plain_day
+from tests.support.warehouse import copied
 
 NEXT = DAY + timedelta(days=1)
 
 
-@pytest.fixture
-def books(tmp_path: Path) -> Books:
-    made = Books(Lake(tmp_path / "lake"))
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> Books:
+    """Two published days. Never write to it: copy it."""
+    made = Books(Lake(tmp_path_factory.mktemp("two_days") / "lake"))
     made.open()
     for day in (DAY, NEXT):
         platform, bank = plain_day(day, 4)
@@ -43,6 +45,12 @@ def books(tmp_path: Path) -> Books:
         made.run(payments(*rows), bank, day)
     assert verify(made.lake).findings == ()
     return made
+
+
+@pytest.fixture
+def books(two_days: Books, tmp_path: Path) -> Books:
+    """The same, to be tampered with."""
+    return Books(copied(two_days.lake, tmp_path / "lake"))
 
 
 def first(found: Verification) -> str:

@@ -30,7 +30,7 @@ from tests.support_naive.recomputation import Recomputed, recompute
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.fault, pytest.mark.spark]
 
 FROZEN = {"TOLLGATE_FROZEN_CLOCK": NOW.isoformat()}
 CONNECTOR = {"TOLLGATE_DELTA_CONNECTOR": "true", "TOLLGATE_SPARK_PACKAGES": json.dumps([PACKAGE])}

@@ -102,22 +102,28 @@ class Detector:
         while batch := self.work_once():
             yield batch
 
-    def work_once(self) -> MicroBatch | None:
+    def work_once(self, begins: Callable[[], None] = lambda: None) -> MicroBatch | None:
         """The next micro-batch, or None where no complete cell waits. One process at a time does this.
 
         Housekeeping may rewrite a table meanwhile, so that a commit fails. Every step before the commit point is
         idempotent by key, so the micro-batch is done again.
+
+        Args:
+            begins: called where a cell waits, before it is evaluated.
         """
         collisions = retry_if_exception_type(CommitFailedError)
-        return Retrying(retry=collisions, stop=stop_after_attempt(_ATTEMPTS), reraise=True)(self._work_once)
+        return Retrying(retry=collisions, stop=stop_after_attempt(_ATTEMPTS), reraise=True)(self._work_once, begins)
 
-    def _work_once(self) -> MicroBatch | None:
+    def _work_once(self, begins: Callable[[], None]) -> MicroBatch | None:
         with detector_alone(self.lake):
             files = outbox.write_files(self.lake, passed=self.passed)
             table = state.open_state(self.lake.table("pattern_state"), self.buckets)
             cells = delta.position(table, state.APP)
             waiting = waiting_cells(self.lake, cells)[: self.cells_per_batch]
-            return self._process(table, cells, waiting, files) if waiting else None
+            if not waiting:
+                return None
+            begins()
+            return self._process(table, cells, waiting, files)
 
     def _process(
         self, table: delta.DeltaTable, first: int, waiting: list[list[Chunk]], files: list[Location]

@@ -12,7 +12,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from expectations.lease import Lease
 from expectations.payments import PAYMENT
-from expectations.places import is_local, make_folder
+from expectations.places import is_local, make_folder, read_versioned
 from spark_jobs.pattern_detector.detector import Detector, MicroBatch
 
 TRIGGER_INTERVAL = "200 milliseconds"
@@ -72,7 +72,8 @@ class _Work:
         self._detector, self._lease = detector, lease
         self._batches: queue.Queue[MicroBatch] = queue.Queue()
         self._at_work = threading.Lock()
-        self._is_over = threading.Event()
+        self._at_hand, self._is_over = threading.Event(), threading.Event()
+        self._worked_off: str | None = None
 
     def on_batch(self, _: DataFrame, __: int) -> None:
         """Works off all that waits, unless it is told to finish."""
@@ -90,11 +91,25 @@ class _Work:
             self._at_work.release()
 
     def _once(self) -> bool:
-        batch = self._detector.work_once()
-        if batch is not None:
-            self._lease.renew()
-            self._batches.put(batch)
+        newest = self._newest_offset()
+        if newest is not None and newest == self._worked_off:
+            return False
+        try:
+            batch = self._detector.work_once(self._at_hand.set)
+            if batch is not None:
+                self._lease.renew()
+                self._batches.put(batch)
+        finally:
+            self._at_hand.clear()
+        if batch is None:
+            self._worked_off = newest
         return batch is not None
+
+    def _newest_offset(self) -> str | None:
+        """On S3, what changes with every chunk: one request instead of the dozens that a look at the tables takes."""
+        offset = self._detector.lake.offset_file
+        found = None if is_local(offset) else read_versioned(offset)
+        return found[1] if found else None
 
     def reports(self) -> Iterator[MicroBatch]:
         """The next micro-batch if one comes in time; either way the lease lives on."""
@@ -103,8 +118,8 @@ class _Work:
         self._lease.renew()
 
     def is_going_on(self) -> bool:
-        """Whether a micro-batch is at hand, or one has just ended."""
-        return self._at_work.locked() or self.has_reports()
+        """Whether a micro-batch is at hand, or one has just ended. Looking for one is not work."""
+        return self._at_hand.is_set() or self.has_reports()
 
     def has_reports(self) -> bool:
         return not self._batches.empty()

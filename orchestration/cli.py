@@ -5,6 +5,7 @@ import json
 import math
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,6 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from expectations.card_numbers import mask_long_numbers
 from expectations.errors import TollgateError
 from expectations.places import is_local, location, written_here
 from expectations.settings import load_settings
@@ -59,6 +61,10 @@ def main() -> None:
         _stop(f"{error.strerror or error} ({error.filename})" if error.filename else str(error))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except Exception:
+        # Nobody foresaw it, so all of it is shown, but for what may be a card number: libraries quote what they read.
+        sys.stderr.write(mask_long_numbers(traceback.format_exc()))
+        sys.exit(1)
 
 
 def _stop(why: str) -> NoReturn:

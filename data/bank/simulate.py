@@ -117,11 +117,14 @@ def read_payments(log: Location, first_day: date, last_day: date, calendar: Busi
     return found.select(PLATFORM_PAYMENTS.columns).cast(PLATFORM_PAYMENTS.arrow())
 
 
-# The bank hears of payments from the processors, not from the platform: it reads the log by itself.
+# The bank hears of payments from the processors, not from the platform: it reads the log by itself. What has no instant
+# or no amount it never heard of.
 _SETTLING = """
 WITH events AS (
   SELECT *, coalesce(nullif(processor, ''), '{nobody}') AS by_whom,
-    ((event_timestamp::TIMESTAMPTZ AT TIME ZONE '{zone}') - INTERVAL {cutoff} HOUR)::DATE AS business_date,
+    ((TRY_CAST(event_timestamp AS TIMESTAMPTZ) AT TIME ZONE '{zone}') - INTERVAL {cutoff} HOUR)::DATE
+      AS business_date,
+    TRY_CAST(amount AS DECIMAL(18, 4)) AS gross, TRY_CAST(nullif(fee, '') AS DECIMAL(18, 4)) AS fees,
     -- A log that is still being written may end with half a line.
   FROM read_csv(?, header = true, columns = {columns}, delim = ',', ignore_errors = true)
 )
@@ -133,10 +136,10 @@ SELECT transaction_id, business_date,
     AS settlement_batch_id,
   nullif(right(card_number, 4), '') AS card_last4, currency,
   CASE WHEN event_type IN ('authorisation', 'capture') THEN 1 ELSE -1 END
-    * (amount::DECIMAL(18, 4) * 10000)::BIGINT // (10 ** (4 - exponent))::BIGINT AS amount_minor,
-  coalesce((nullif(fee, '')::DECIMAL(18, 4) * 10000)::BIGINT // (10 ** (4 - exponent))::BIGINT, 0) AS fee_minor
+    * (gross * 10000)::BIGINT // (10 ** (4 - exponent))::BIGINT AS amount_minor,
+  coalesce((fees * 10000)::BIGINT // (10 ** (4 - exponent))::BIGINT, 0) AS fee_minor
 FROM events JOIN exponents USING (currency)
-WHERE business_date BETWEEN ? AND ?
+WHERE business_date BETWEEN ? AND ? AND gross IS NOT NULL
   AND (event_type IN ('capture', 'refund', 'chargeback')
     OR (by_whom NOT IN {dual} AND ((event_type = 'authorisation' AND is_approved = 'true') OR event_type = 'reversal')))
 ORDER BY business_date, transaction_id

@@ -17,11 +17,11 @@ from expectations.offset import read_offset
 from expectations.tables import PAYMENTS_RAW_BRONZE, SOURCE_QUARANTINE
 from tests.support.processes import tollgate
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 BRONZE, QUARANTINE = PAYMENTS_RAW_BRONZE.name, SOURCE_QUARANTINE.name
 
-ROWS = 2_500
+ROWS, DAYS = 2_500, 3
 VISA = b"4111111111111111"
 PLANTED = len(LOG_COLUMNS) + 2
 
@@ -43,7 +43,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     (folder / "data").mkdir()
     (folder / "data" / "__init__.py").write_text("raise ImportError('the wrong data package')\n")
-    write_log(folder / "mine.csv", ROWS, seed=5)
+    write_log(folder / "mine.csv", ROWS, seed=5, days=DAYS)
     plant_card_numbers(folder / "mine.csv")
     first = tollgate(folder, "demo", "--log", "mine.csv", "--chunk-size", "1000")
     assert first.returncode == 0, first.stdout + first.stderr
@@ -83,6 +83,7 @@ def test_the_demo_ends_with_its_figures(place: Path):
     assert f"{ROWS + PLANTED:,}" in shown and "Next:" in shown
     (passed, checks) = re.search(r"checks passed\D+(\d+) of (\d+)", shown).groups()
     assert passed == checks and int(checks) > 140
+    assert re.search(rf"business days audited\D+{DAYS}\D", shown)
 
 
 def test_a_log_handed_over_is_final(place: Path):

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TIMEOUT_SECONDS = 280
+TIMEOUT_SECONDS = 540
 
 
 def tollgate(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

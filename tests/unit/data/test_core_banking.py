@@ -71,6 +71,19 @@ def test_a_payout_is_its_batch_in_the_currency_of_the_payout(log: Path):
         ]
 
 
+def test_lines_that_cannot_be_read_are_not_booked(log: Path, tmp_path: Path):
+    """Neither do they stop the bank, whatever stands in them."""
+    header, *lines = log.read_text().splitlines()
+    columns = header.split(",")
+    refund = next(line for line in lines if ",refund," in line).split(",")
+    damaged = tmp_path / "damaged.csv"
+    for column, text in (("event_timestamp", "4" * 16), ("amount", "4" * 16), ("amount", ""), ("event_timestamp", "")):
+        at = columns.index(column)
+        lines.append(",".join([*refund[:at], text, *refund[at + 1 :]]))
+    damaged.write_text("\n".join([header, *lines, ""]))
+    assert read_payments(damaged, FIRST, LAST).equals(read_payments(log, FIRST, LAST))
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
 def test_the_log_is_cut_into_the_calendars_days(log: Path, zone: str):
     """Also on the night on which clocks are set back."""

@@ -269,3 +269,13 @@ def test_as_a_process(tmp_path: Path, log: Path):
     key = {"TOLLGATE_TOKEN_KEY": TOKEN_KEY.decode()}
     result = tollgate_process(tmp_path, "chunk", "--log", "log.csv", "--lake", "lake", "--final", **key)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_what_nobody_foresaw_is_shown_without_card_numbers(run: Run, log: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(**_: object) -> None:
+        raise RuntimeError(f"cannot convert {VISA} to a timestamp")
+
+    monkeypatch.setattr(cli, "load_settings", fail)
+    result = run("chunk", "--log", log, "--once")
+    assert result.exit_code == 1 and result.err.startswith("Traceback")
+    assert result.err.endswith("RuntimeError: cannot convert <16 digits> to a timestamp\n")

@@ -22,6 +22,7 @@ from orchestration.finance.extraction import connect
 from orchestration.finance.jobs import daily_finance
 from orchestration.finance.publishing import make_publisher
 from orchestration.mart import SILVER, current_version
+from orchestration.query import run_query
 
 DEMO_DAYS = 7
 BANK_SEED = 11
@@ -52,15 +53,20 @@ def has_bank(settings: Settings) -> bool:
 
 
 def demo_days(lake: Lake) -> list[date]:
-    """The last days that published silver has whole, in order."""
+    """The last days of published silver, in order, without the very last, which may go on."""
     version = current_version(lake, SILVER)
     if version is None or version.newest_event_at is None:
         return []
     last = CALENDAR.business_date(version.newest_event_at) - timedelta(days=1)
     known = [day for day, link in current_days(read_chain(lake)).items() if link.manifest.kind == "opening"]
     # A second demo goes on with the same days.
-    first = known[0] + timedelta(days=1) if known else last - timedelta(days=DEMO_DAYS - 1)
+    first = known[0] + timedelta(days=1) if known else max(last - timedelta(days=DEMO_DAYS - 1), _first_day(lake))
     return [first + timedelta(days=at) for at in range(min(DEMO_DAYS, (last - first).days + 1))]
+
+
+def _first_day(lake: Lake) -> date:
+    (found,) = run_query(lake, "SELECT min(business_date) AS day FROM silver.payments_enriched_silver").to_pylist()
+    return found["day"]
 
 
 def write_bank(settings: Settings, days: list[date]) -> None:
